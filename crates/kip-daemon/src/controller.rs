@@ -1,0 +1,370 @@
+//! The loop: observations in, a plan, one step of it, again. The only place that knows all the parts.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use crate::api_error::{ApiError, Pauses};
+use crate::apply::{Outcome, Writer};
+use crate::cluster::{Cluster, Live, Seen};
+use crate::config::Config;
+use crate::config::startup::Identity;
+use crate::events::{Notices, Reason};
+use crate::metrics::{ApplyResult, Metrics};
+use crate::observe::Observation;
+use crate::pace::Pace;
+use crate::plan::{Applied, Plan, PodName, Why, plan};
+use crate::report::Reporter;
+use crate::schedule::Schedule;
+use crate::server::{HEARTBEAT, Health};
+use crate::source::{ConfigSource, Verdict};
+
+/// Everything that the loop works with.
+pub struct Controller {
+    /// Who the daemon is.
+    pub identity: Identity,
+    /// The configuration in force, and where the next one comes from.
+    pub source: ConfigSource,
+    /// Writes to the cluster.
+    pub writer: Writer,
+    /// Tells people.
+    pub notices: Notices,
+    /// Counts.
+    pub metrics: Metrics,
+    /// What the probes ask for.
+    pub health: Health,
+    /// The tick.
+    pub schedule: Schedule,
+}
+
+/// What the loop remembers from one step to the next.
+struct Memory {
+    cluster: Cluster,
+    applied: Option<Applied>,
+    pace: Pace,
+    pauses: Pauses,
+    waiting: Option<Why>,
+    reporter: Reporter,
+    status_due: Option<Instant>,
+}
+
+/// Pods report often while they start; where things stand is summed up no more often than this.
+const STATUS_GAP: Duration = Duration::from_millis(500);
+/// Pods that are deleted in one step.
+const REPLACE_AT_ONCE: usize = 50;
+
+impl Controller {
+    /// Runs until `stop` ends, or for ever. Errors of the API server never end it.
+    pub async fn run(
+        mut self,
+        mut seen: mpsc::Receiver<Observation>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let mut memory = Memory {
+            cluster: Cluster::default(),
+            applied: None,
+            pace: Pace::default(),
+            pauses: Pauses::default(),
+            waiting: None,
+            reporter: Reporter::new(self.metrics.clone(), self.notices.clone()),
+            status_due: None,
+        };
+        let mut stop = std::pin::pin!(stop);
+        self.take_up_config(&mut memory).await;
+        loop {
+            self.health.turn();
+            let due = memory.pace.due();
+            let status_due = memory.status_due;
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = at(due), if due.is_some() => self.act(&mut memory).await,
+                Some(observation) = seen.recv() => self.absorb(observation, &mut memory).await,
+                () = at(status_due), if status_due.is_some() => self.sum_up(&mut memory),
+                () = tokio::time::sleep(HEARTBEAT) => {}
+            }
+        }
+        self.clean_up().await;
+    }
+
+    /// Takes an observation into the facts.
+    async fn absorb(&mut self, observation: Observation, memory: &mut Memory) {
+        let now = Instant::now();
+        let cluster = &mut memory.cluster;
+        match observation {
+            Observation::ConfigMap(data) => {
+                let verdict = self.source.offer(data);
+                self.judge(verdict, memory).await;
+                return;
+            }
+            Observation::Live(live) => cluster.live = live.into(),
+            Observation::Deployment(deployment) => {
+                if let Some(deployment) = &deployment {
+                    self.notices.about(&deployment.owner);
+                }
+                cluster.deployment = deployment.into();
+            }
+            Observation::Flavour(flavour) => cluster.flavour = Some(flavour),
+            Observation::Pod(name, pod) => {
+                cluster.pods.insert(name, *pod);
+            }
+            Observation::PodGone(name) => {
+                cluster.pods.remove(&name);
+            }
+            Observation::Pods(names) => cluster.pods.retain(|name, _| names.contains(name)),
+            // What was applied is forgotten, so it is applied again.
+            Observation::Tick => memory.applied = None,
+        }
+        memory.pace.soon(now);
+        memory.status_due.get_or_insert(now + STATUS_GAP);
+    }
+
+    /// A new configuration was offered.
+    async fn judge(&mut self, verdict: Verdict, memory: &mut Memory) {
+        match verdict {
+            Verdict::Unchanged => {}
+            Verdict::InForce => {
+                self.notices
+                    .tell(Reason::ConfigurationApplied, "", self.source.summary());
+                self.take_up_config(memory).await;
+            }
+            Verdict::Refused(problems) => {
+                self.metrics.config_refused(&problems);
+                let text = problems.to_string();
+                let kept = if self.source.in_force().is_some() {
+                    "the last good configuration stays in force"
+                } else {
+                    self.health.unready(text.clone());
+                    "nothing is done until it is mended"
+                };
+                warn!(problems = text, kept, "the configuration is refused");
+                self.notices
+                    .tell(Reason::InvalidConfiguration, "", format!("{text} ({kept})"));
+            }
+        }
+    }
+
+    async fn take_up_config(&mut self, memory: &mut Memory) {
+        let Some(config) = self.source.in_force() else {
+            return;
+        };
+        let images: usize = config.groups.iter().map(|group| group.images.len()).sum();
+        self.metrics.config_in_force(images);
+        info!(images, interval = ?config.interval, "configuration in force");
+        if let Err(error) = self.schedule.set(config.interval).await {
+            warn!(%error, "the tick cannot be scheduled");
+        }
+        let now = Instant::now();
+        memory.reporter.forget();
+        memory.pace.now(now);
+        memory.status_due.get_or_insert(now + STATUS_GAP);
+    }
+
+    /// One step of the plan.
+    async fn act(&mut self, memory: &mut Memory) {
+        memory.pace.acting(Instant::now());
+        let Some(config) = self.source.in_force() else {
+            return;
+        };
+        let step = plan(
+            &self.identity,
+            config,
+            &memory.cluster,
+            memory.applied.as_ref(),
+        );
+        let result = match step {
+            Plan::Nothing => {
+                memory.waiting = None;
+                return;
+            }
+            Plan::Wait(why) => {
+                self.wait(why, memory);
+                return;
+            }
+            Plan::Create(desired) => {
+                let outcome = self.writer.create(&desired).await;
+                self.after_apply(outcome, *desired, memory)
+            }
+            Plan::Apply(desired) => {
+                let outcome = self.writer.apply(&desired).await;
+                self.after_apply(outcome, *desired, memory)
+            }
+            Plan::Replace(pods) => self.replace(&pods, memory).await,
+        };
+        match result {
+            Ok(()) => memory.pauses.reset(),
+            Err(error) => self.failed(&error, memory),
+        }
+    }
+
+    fn wait(&self, why: Why, memory: &mut Memory) {
+        if memory.waiting.replace(why) == Some(why) {
+            return;
+        }
+        match why {
+            Why::Unseen => debug!(why = why.as_str(), "waiting"),
+            Why::Dying => info!(why = why.as_str(), "waiting"),
+            Why::OwnerGone | Why::ForeignSelector => {
+                warn!(why = why.as_str(), "waiting");
+                self.notices.tell(Reason::ApplyFailed, "", why.as_str());
+            }
+        }
+        if memory.applied.is_none() {
+            self.health.unready(why.as_str().to_owned());
+        }
+    }
+
+    fn after_apply(
+        &self,
+        outcome: Result<Outcome, ApiError>,
+        desired: DaemonSet,
+        memory: &mut Memory,
+    ) -> Result<(), ApiError> {
+        let object = match outcome? {
+            Outcome::Applied(object) => object,
+            // The watch will tell when it is gone.
+            Outcome::Dying => return Ok(()),
+            Outcome::OwnerGone => {
+                memory.cluster.deployment = Seen::Absent;
+                self.wait(Why::OwnerGone, memory);
+                return Ok(());
+            }
+        };
+        let live = Live::from(&*object);
+        let result = match &memory.cluster.live {
+            Seen::Present(before)
+                if before.uid == live.uid && before.generation == live.generation =>
+            {
+                ApplyResult::unchanged
+            }
+            Seen::Present(before) if before.uid == live.uid => ApplyResult::changed,
+            Seen::Present(_) | Seen::Absent | Seen::Unknown => ApplyResult::created,
+        };
+        let is_undone = memory
+            .applied
+            .as_ref()
+            .is_some_and(|applied| applied.desired == desired);
+        self.report_apply(result, &live);
+        if result == ApplyResult::changed && is_undone && memory.pace.undid_change(Instant::now()) {
+            let text = "somebody else keeps changing the DaemonSet; it is put right every 5 s now. \
+                        `kubectl get daemonset -o yaml --show-managed-fields` tells who";
+            warn!(text, "the DaemonSet is contended");
+            self.notices.tell(Reason::Contended, "", text);
+        }
+        memory.applied = Some(Applied {
+            desired,
+            uid: live.uid.clone(),
+            generation: live.generation,
+        });
+        memory.cluster.live = Seen::Present(live);
+        memory.waiting = None;
+        self.health.ready();
+        // There may be a next step.
+        memory.pace.soon(Instant::now());
+        Ok(())
+    }
+
+    fn report_apply(&self, result: ApplyResult, live: &Live) {
+        self.metrics.applied(result, seconds_since_1970());
+        let daemonset = &self.identity.daemonset;
+        match result {
+            ApplyResult::created => {
+                info!(daemonset, uid = live.uid, "DaemonSet created");
+                let text = format!("DaemonSet {daemonset} created, uid {}", live.uid);
+                self.notices.tell(Reason::DaemonSetCreated, "", text);
+            }
+            ApplyResult::changed => {
+                info!(daemonset, generation = live.generation, "DaemonSet changed")
+            }
+            ApplyResult::unchanged | ApplyResult::failed => {
+                debug!(daemonset, "DaemonSet as it should be")
+            }
+        }
+    }
+
+    async fn replace(&self, pods: &[PodName], memory: &mut Memory) -> Result<(), ApiError> {
+        for pod in pods.iter().take(REPLACE_AT_ONCE) {
+            self.writer.delete_pod(pod).await?;
+            info!(pod = pod.name, "pod replaced, it held something else");
+            if let Some(facts) = memory.cluster.pods.get_mut(&pod.name) {
+                facts.terminating = true;
+            }
+        }
+        memory.pace.soon(Instant::now());
+        Ok(())
+    }
+
+    fn failed(&self, error: &ApiError, memory: &mut Memory) {
+        let category = error.category();
+        self.metrics.api_error(category);
+        self.metrics
+            .applied(ApplyResult::failed, seconds_since_1970());
+        let pause = memory.pauses.after(category);
+        memory.pace.after(Instant::now(), pause);
+        let detail = error.detail();
+        warn!(
+            category = category.as_str(),
+            detail,
+            ?pause,
+            "the API server did not do it"
+        );
+        if category.is_refusal() {
+            self.notices.tell(
+                Reason::ApplyFailed,
+                "",
+                format!("{}: {detail}", category.as_str()),
+            );
+        }
+        if memory.applied.is_none() {
+            self.health.unready(detail);
+        }
+    }
+
+    /// Where things stand, for metrics and Events.
+    fn sum_up(&self, memory: &mut Memory) {
+        memory.status_due = None;
+        if let Some(config) = self.source.in_force()
+            && let Some(applied) = &memory.applied
+        {
+            memory
+                .reporter
+                .report(config, &applied.desired, &memory.cluster);
+        }
+    }
+
+    async fn clean_up(&self) {
+        if !self
+            .source
+            .in_force()
+            .is_some_and(|config: &Config| config.cleanup_on_shutdown)
+        {
+            return;
+        }
+        match self.writer.delete_daemonset().await {
+            Ok(()) => info!(
+                daemonset = self.identity.daemonset,
+                "DaemonSet deleted, as CLEANUP_ON_SHUTDOWN says"
+            ),
+            Err(error) => warn!(
+                detail = error.detail(),
+                "the DaemonSet could not be deleted"
+            ),
+        }
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn seconds_since_1970() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,117 @@
+//! The `DaemonSet` that a configuration asks for. Pure: the same input gives the same object.
+
+mod containers;
+pub mod hash;
+pub mod names;
+mod pod;
+mod security;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{
+    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use self::names::{COMPONENT, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
+use crate::config::Config;
+use crate::config::startup::Identity;
+
+/// Which kind of cluster it is, as far as the pods' security goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    /// User and group are ours to set.
+    Kubernetes,
+    /// Security context constraints assign user and group, and refuse others.
+    OpenShift,
+}
+
+/// What the cluster contributes to the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The kind of cluster.
+    pub flavour: Flavour,
+    /// The image that brings the sleep program.
+    pub sleep_image: String,
+    /// The Deployment that owns the object: its deletion deletes it.
+    pub owner: Option<Owner>,
+}
+
+/// The daemon's own Deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// Old revisions that the controller keeps. A rollback by hand is undone by the daemon, so few are of use.
+const REVISIONS: i32 = 2;
+
+/// The holder: the `DaemonSet` whose sleeping containers keep the images.
+pub fn daemon_set(identity: &Identity, config: &Config, surroundings: &Surroundings) -> DaemonSet {
+    // The plain settings make one group; a configuration without a group does not pass the checks.
+    let template = config
+        .groups
+        .first()
+        .map(|group| pod::template(group, surroundings, labels(&identity.daemonset)))
+        .unwrap_or_default();
+    DaemonSet {
+        metadata: ObjectMeta {
+            name: Some(identity.daemonset.clone()),
+            namespace: Some(identity.namespace.clone()),
+            labels: Some(labels(&identity.daemonset)),
+            annotations: Some(config.daemonset_annotations.clone()).filter(|map| !map.is_empty()),
+            owner_references: surroundings
+                .owner
+                .as_ref()
+                .map(|owner| vec![owner_reference(owner)]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(DaemonSetSpec {
+            selector: LabelSelector {
+                match_labels: Some(selector(&identity.daemonset)),
+                match_expressions: None,
+            },
+            template,
+            // The successor starts beside the old pod, which stays until the successor is ready.
+            update_strategy: Some(DaemonSetUpdateStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateDaemonSet {
+                    max_surge: Some(IntOrString::String("100%".to_owned())),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            revision_history_limit: Some(REVISIONS),
+            min_ready_seconds: None,
+        }),
+        status: None,
+    }
+}
+
+fn selector(daemonset: &str) -> BTreeMap<String, String> {
+    [(INSTANCE, daemonset), (COMPONENT, HOLDER)]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn labels(daemonset: &str) -> BTreeMap<String, String> {
+    let mut labels = selector(daemonset);
+    labels.insert(NAME.to_owned(), PROGRAM.to_owned());
+    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
+    labels
+}
+
+/// Without `blockOwnerDeletion`: that would need a right on the Deployment's finalizers.
+fn owner_reference(owner: &Owner) -> OwnerReference {
+    OwnerReference {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+        controller: None,
+        block_owner_deletion: None,
+    }
+}

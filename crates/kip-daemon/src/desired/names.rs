@@ -1,0 +1,47 @@
+//! Names that are fixed for ever: changing one would orphan what an older version made.
+
+/// Prefix of every annotation of ours.
+pub const PREFIX: &str = "kubernetes-image-puller/";
+/// On each pod: what it holds, see [`content_hash`](super::hash::content_hash).
+pub const CONTENT_HASH: &str = "kubernetes-image-puller/content-hash";
+
+/// Label: the `DaemonSet` that the pod belongs to. With [`COMPONENT`] it is the selector.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Label: the pod's duty.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// The duty of the pods of the `DaemonSet`: to keep images.
+pub const HOLDER: &str = "holder";
+/// Labels for people.
+pub const NAME: &str = "app.kubernetes.io/name";
+/// Labels for people.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The program, as [`NAME`] says.
+pub const PROGRAM: &str = "kubernetes-image-puller";
+/// The field manager of every server-side apply, and the value of [`MANAGED_BY`].
+pub const MANAGER: &str = "kip-daemon";
+
+/// The init container, reserved: no image may be called so.
+pub const COPY_SLEEP: &str = "copy-sleep";
+/// The volume that brings the sleep program into every container.
+pub const VOLUME: &str = "kip";
+/// Where the volume is mounted.
+pub const MOUNT: &str = "/kip/";
+/// The sleep program in the volume.
+pub const SLEEP: &str = "/kip/sleep";
+/// The sleep program in our image.
+pub const SLEEP_IN_IMAGE: &str = "/kip-sleep";
+/// How long a sleeper sleeps: the longest duration that Go's syntax can say, 292 years. A shorter one would end
+/// all sleepers of all nodes at the same moment.
+pub const SLEEP_DURATION: &str = "2562047h";
+/// User and group of the sleepers on plain Kubernetes.
+pub const UID: i64 = 65532;
+
+/// The annotation by which the API server numbers a `DaemonSet`'s templates.
+pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+/// The label by which the controller marks a pod with the number of its template.
+pub const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
+
+/// Which pods are the `DaemonSet`'s, as a label selector.
+pub fn holder_selector(daemonset: &str) -> String {
+    format!("{INSTANCE}={daemonset},{COMPONENT}={HOLDER}")
+}

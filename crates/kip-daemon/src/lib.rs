@@ -1,0 +1,38 @@
+//! The Kubernetes Image Puller: keeps a `DaemonSet` of sleeping containers, so that a list of images stays on every
+//! node.
+//!
+//! ```text
+//! environment, ConfigMap ──▶ settings (text) ──▶ Config (valid, or every problem at once) ─┐
+//! watches: DaemonSet, Pods, Deployment; API groups ──▶ Cluster (plain facts) ──────────────┼─▶ plan ──▶ Plan
+//! tick of the schedule ────────────────────────────────────────────────────────────────────┘   (pure)
+//! Plan ──▶ apply (server-side apply) ──▶ API server         pods ──▶ status (pure) ──▶ metrics, Events
+//! ```
+//!
+//! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`status`],
+//! [`ownership`], [`source`]. At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
+//! [`controller`] puts them together; [`run`] starts everything.
+
+pub mod api_error;
+pub mod apply;
+pub mod cluster;
+pub mod config;
+pub mod controller;
+pub mod desired;
+pub mod events;
+pub mod metrics;
+pub mod observe;
+pub mod ownership;
+pub mod pace;
+pub mod plan;
+pub mod pods;
+pub mod preview;
+pub mod report;
+pub mod run;
+pub mod schedule;
+pub mod server;
+pub mod settings;
+pub mod source;
+pub mod status;
+
+/// The image built from this repository: what brings the sleep program where no Deployment tells.
+pub const DEFAULT_IMAGE: &str = concat!("kubernetes-image-puller:", env!("CARGO_PKG_VERSION"));

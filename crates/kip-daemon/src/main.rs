@@ -1,0 +1,245 @@
+//! The command line of the image puller: the only place that reads the environment, and that exits.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use kip_daemon::api_error::chain;
+use kip_daemon::config::Problems;
+use kip_daemon::config::startup::{LogFormat, Logging};
+use kip_daemon::preview;
+use kip_daemon::run::{self, Options, Stop};
+use kip_daemon::settings::{Settings, VARIABLES, Variable};
+use lexopt::prelude::*;
+
+/// `EX_CONFIG` of sysexits.h: the configuration is wrong.
+const EXIT_CONFIG: u8 = 78;
+/// `EX_USAGE` of sysexits.h: the command line is wrong.
+const EXIT_USAGE: u8 = 64;
+
+const USAGE: &str = "\
+usage: kip-daemon [run [--listen ADDRESS:PORT] | render [--output yaml|json] | check]
+       kip-daemon --version | --help
+
+  run      keep the DaemonSet (the default)
+  render   print the DaemonSet that the environment asks for, without a cluster
+  check    say everything that is wrong with the environment's settings, or sum them up
+
+Exit status: 0 done, 78 a setting is wrong, 64 the command line is wrong, 1 anything else.
+Settings are environment variables:
+";
+
+enum Command {
+    Run { listen: SocketAddr },
+    Render { json: bool },
+    Check,
+    Version,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let command = match parse(lexopt::Parser::from_env()) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("kip-daemon: {error}\n{USAGE}  see --help");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    let settings = match environment() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("kip-daemon: {error}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match command {
+        Command::Version => println!("kip-daemon {}", env!("CARGO_PKG_VERSION")),
+        Command::Help => print!("{}", help()),
+        Command::Check => return check(&settings),
+        Command::Render { json } => return render(&settings, json),
+        Command::Run { listen } => return run(settings, listen),
+    }
+    ExitCode::SUCCESS
+}
+
+fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut word: Option<String> = None;
+    let mut listen = SocketAddr::from(([0_u16; 8], 8080));
+    let mut json = false;
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("version") | Short('V') => return Ok(Command::Version),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Long("listen") if word.as_deref().is_none_or(|word| word == "run") => {
+                listen = arguments.value()?.parse()?;
+            }
+            Long("output") | Short('o') if word.as_deref() == Some("render") => {
+                json = arguments.value()?.parse_with(|format| match format {
+                    "yaml" => Ok(false),
+                    "json" => Ok(true),
+                    _ => Err("the output is yaml or json"),
+                })?;
+            }
+            Value(value) if word.is_none() => word = Some(value.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    match word.as_deref() {
+        None | Some("run") => Ok(Command::Run { listen }),
+        Some("render") => Ok(Command::Render { json }),
+        Some("check") => Ok(Command::Check),
+        Some(other) => Err(format!("there is no command {other:?}").into()),
+    }
+}
+
+/// Variables of the environment that are no text are passed over, unless they are settings of ours.
+fn environment() -> Result<Settings, String> {
+    let is_ours = |name: &OsString| VARIABLES.iter().any(|variable| *name == *variable.name);
+    let mut vars = Vec::new();
+    for (name, value) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+        let name = name.to_string_lossy().into_owned();
+        let value = value
+            .into_string()
+            .map_err(|value| format!("{name}={}: is not UTF-8", value.display()))?;
+        vars.push((name, value));
+    }
+    Settings::from_vars(vars).map_err(|error| error.to_string())
+}
+
+fn help() -> String {
+    let mut text = USAGE.to_owned();
+    for variable in VARIABLES {
+        let Variable {
+            name,
+            default,
+            meaning,
+            example,
+            ..
+        } = variable;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n  {name} (default: {default})\n      {meaning}\n      for example {example}\n"
+        );
+    }
+    text
+}
+
+fn check(settings: &Settings) -> ExitCode {
+    match preview::checked(settings, None) {
+        Ok((identity, config)) => {
+            print!("{}", preview::summary(&identity, &config));
+            ExitCode::SUCCESS
+        }
+        Err(problems) => refuse(&problems),
+    }
+}
+
+fn render(settings: &Settings, json: bool) -> ExitCode {
+    let (identity, config) = match preview::checked(settings, None) {
+        Ok(checked) => checked,
+        Err(problems) => return refuse(&problems),
+    };
+    let daemonset = preview::rendered(&identity, &config);
+    let text = if json {
+        serde_json::to_string_pretty(&daemonset).map_err(|error| error.to_string())
+    } else {
+        preview::yaml(&daemonset)
+    };
+    match text {
+        Ok(text) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("kip-daemon: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(problems: &Problems) -> ExitCode {
+    for problem in &problems.0 {
+        eprintln!("{problem}");
+    }
+    eprintln!("{} problem(s)", problems.0.len());
+    ExitCode::from(EXIT_CONFIG)
+}
+
+fn run(settings: Settings, listen: SocketAddr) -> ExitCode {
+    let logging = match Logging::from_settings(&settings) {
+        Ok(logging) => logging,
+        // With a ConfigMap to watch the daemon stays up whatever is wrong; its log then looks as by default.
+        Err(_) if settings.config_map_name.is_some() => Logging {
+            format: LogFormat::Text,
+            level: tracing::Level::INFO,
+        },
+        Err(problems) => return refuse(&problems),
+    };
+    if settings.config_map_name.is_none()
+        && let Err(problems) = preview::checked(&settings, None)
+    {
+        return refuse(&problems);
+    }
+    start_logging(logging);
+    let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "kip-daemon".to_owned());
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime does not start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run::run(Options {
+        settings,
+        listen,
+        instance,
+    })) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<Stop>() {
+            Some(Stop::BadSettings(problems)) => refuse(problems),
+            None => {
+                tracing::error!(error = chain(error.as_ref()), "ended");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn start_logging(logging: Logging) {
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    // What libraries say below a warning is of use only to who looks for it.
+    let others = if logging.level > tracing::Level::INFO {
+        tracing::Level::INFO
+    } else {
+        logging.level.min(tracing::Level::WARN)
+    };
+    let filter = Targets::new()
+        .with_default(others)
+        .with_target("kip_daemon", logging.level);
+    let registry = tracing_subscriber::registry().with(filter);
+    match logging.format {
+        LogFormat::Text => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .with_target(false)
+                    .with_ansi(false)
+                    .with_writer(std::io::stderr),
+            )
+            .init(),
+        LogFormat::Json => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
+            .init(),
+    }
+}

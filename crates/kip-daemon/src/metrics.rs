@@ -1,0 +1,218 @@
+//! Metrics, in the text format of Prometheus. All labels are from closed sets or from the configuration.
+
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::api_error::Category;
+use crate::config::Problems;
+use crate::status::{ImageState, Status};
+
+/// How an apply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ApplyResult {
+    /// The `DaemonSet` was made.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    created,
+    /// The `DaemonSet` was changed.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    changed,
+    /// The `DaemonSet` was as it should be.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    unchanged,
+    /// The API server did not do it.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: ApplyResult,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CategoryLabel {
+    category: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VariableLabel {
+    variable: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ImageLabels {
+    image: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabel {
+    version: &'static str,
+}
+
+/// All metrics; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    applies: Family<ResultLabel, Counter>,
+    api_errors: Family<CategoryLabel, Counter>,
+    config_valid: Gauge,
+    config_problems: Family<VariableLabel, Gauge>,
+    images: Gauge,
+    nodes: Family<StateLabel, Gauge>,
+    image_nodes: Family<ImageLabels, Gauge>,
+    last_apply: Gauge<f64, AtomicU64>,
+}
+
+impl Metrics {
+    /// The metrics, and the registry that prints them.
+    pub fn new() -> (Self, Registry) {
+        let metrics = Self::default();
+        let mut registry = Registry::with_prefix("kip");
+        let info = Family::<VersionLabel, Gauge>::default();
+        info.get_or_create(&VersionLabel {
+            version: env!("CARGO_PKG_VERSION"),
+        })
+        .set(1);
+        registry.register("build_info", "The daemon's version", info);
+        registry.register(
+            "applies",
+            "Applies of the DaemonSet by result",
+            metrics.applies.clone(),
+        );
+        registry.register(
+            "api_errors",
+            "Failed requests and watches by category",
+            metrics.api_errors.clone(),
+        );
+        registry.register(
+            "config_valid",
+            "1 while the newest configuration is valid and in force",
+            metrics.config_valid.clone(),
+        );
+        registry.register(
+            "config_problems",
+            "Problems of the newest configuration by variable",
+            metrics.config_problems.clone(),
+        );
+        registry.register(
+            "images",
+            "Images of the list in force",
+            metrics.images.clone(),
+        );
+        registry.register(
+            "nodes",
+            "Nodes that are to have the images (wanted), and that have all of them (complete)",
+            metrics.nodes.clone(),
+        );
+        registry.register(
+            "image_nodes",
+            "Nodes by image and by how far they are with it",
+            metrics.image_nodes.clone(),
+        );
+        registry.register(
+            "last_apply_timestamp_seconds",
+            "When an apply last succeeded, in seconds since 1970",
+            metrics.last_apply.clone(),
+        );
+        for result in [
+            ApplyResult::created,
+            ApplyResult::changed,
+            ApplyResult::unchanged,
+            ApplyResult::failed,
+        ] {
+            drop(metrics.applies.get_or_create(&ResultLabel { result }));
+        }
+        for category in Category::ALL {
+            drop(metrics.api_errors.get_or_create(&CategoryLabel {
+                category: category.as_str(),
+            }));
+        }
+        (metrics, registry)
+    }
+
+    /// Counts an apply. `now` in seconds since 1970.
+    pub fn applied(&self, result: ApplyResult, now: f64) {
+        self.applies.get_or_create(&ResultLabel { result }).inc();
+        if result != ApplyResult::failed {
+            self.last_apply.set(now);
+        }
+    }
+
+    /// Counts a failed request or watch.
+    pub fn api_error(&self, category: Category) {
+        self.api_errors
+            .get_or_create(&CategoryLabel {
+                category: category.as_str(),
+            })
+            .inc();
+    }
+
+    /// The newest configuration is in force, and has so many images.
+    pub fn config_in_force(&self, images: usize) {
+        self.config_valid.set(1);
+        self.config_problems.clear();
+        self.images.set(to_i64(images));
+        // Images that are no longer in the list would stay for ever.
+        self.image_nodes.clear();
+    }
+
+    /// The newest configuration is refused.
+    pub fn config_refused(&self, problems: &Problems) {
+        self.config_valid.set(0);
+        self.config_problems.clear();
+        for problem in &problems.0 {
+            self.config_problems
+                .get_or_create(&VariableLabel {
+                    variable: problem.variable,
+                })
+                .inc();
+        }
+    }
+
+    /// Where things stand.
+    pub fn status(&self, status: &Status) {
+        let set = |state, count| {
+            self.nodes
+                .get_or_create(&StateLabel { state })
+                .set(to_i64(count));
+        };
+        set("wanted", status.wanted_nodes);
+        set("complete", status.complete_nodes);
+        for (name, image) in &status.images {
+            for state in ImageState::ALL {
+                let count = image.nodes.get(&state).copied().unwrap_or(0);
+                let labels = ImageLabels {
+                    image: name.clone(),
+                    state: state.as_str(),
+                };
+                self.image_nodes.get_or_create(&labels).set(to_i64(count));
+            }
+        }
+    }
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The text of a scrape.
+pub fn text(registry: &Registry) -> String {
+    let mut text = String::new();
+    if encode(&mut text, registry).is_err() {
+        // Writing to a String does not fail; should the encoder ever, the scrape says so.
+        let _ = write!(text, "# the metrics could not be encoded\n# EOF\n");
+    }
+    text
+}

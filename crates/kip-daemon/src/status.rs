@@ -1,0 +1,268 @@
+//! From pods to what people want to know: on how many nodes each image is, and what is wrong with the others.
+//! Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cluster::{Cluster, ContainerState, Failure, FailureKind, PodFacts, Seen};
+use crate::config::Group;
+
+/// How far an image is on a node; the better one counts where a node has two pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImageState {
+    /// On the node, and held by a running container.
+    Cached,
+    /// The image is on the node, its container does not start.
+    StartFailed,
+    /// Being pulled.
+    Pulling,
+    /// Its turn comes after others.
+    Waiting,
+    /// Cannot be had.
+    PullFailed,
+}
+
+impl ImageState {
+    /// All states.
+    pub const ALL: [Self; 5] = [
+        Self::Cached,
+        Self::StartFailed,
+        Self::Pulling,
+        Self::Waiting,
+        Self::PullFailed,
+    ];
+
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::StartFailed => "start_failed",
+            Self::Pulling => "pulling",
+            Self::Waiting => "waiting",
+            Self::PullFailed => "pull_failed",
+        }
+    }
+}
+
+/// Where things stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Nodes that are to have the images.
+    pub wanted_nodes: usize,
+    /// Nodes that have all of them.
+    pub complete_nodes: usize,
+    /// By the entry's name.
+    pub images: BTreeMap<String, ImageStatus>,
+    /// Why no sleeper starts at all, from a node where it is so.
+    pub init_failure: Option<(String, Failure)>,
+}
+
+/// Where an image stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageStatus {
+    /// How many nodes are in each state.
+    pub nodes: BTreeMap<ImageState, usize>,
+    /// A node on which it fails, and why.
+    pub failure: Option<(String, Failure)>,
+}
+
+/// Sums up the pods that hold what `content_hash` says.
+pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status {
+    let mut by_node: BTreeMap<&str, Vec<&PodFacts>> = BTreeMap::new();
+    let current = |pod: &&PodFacts| {
+        pod.content_hash.as_deref() == Some(content_hash)
+            && !pod.terminating
+            && !pod.node.is_empty()
+    };
+    for pod in cluster.pods.values().filter(current) {
+        by_node.entry(&pod.node).or_default().push(pod);
+    }
+    let mut status = Status {
+        wanted_nodes: match &cluster.live {
+            Seen::Present(live) => usize::try_from(live.wanted_nodes).unwrap_or(0),
+            Seen::Absent | Seen::Unknown => 0,
+        },
+        images: group
+            .images
+            .iter()
+            .map(|image| (image.name.clone(), ImageStatus::default()))
+            .collect(),
+        ..Status::default()
+    };
+    for (node, pods) in by_node {
+        let mut on_node = BTreeSet::new();
+        for pod in &pods {
+            let failure = pod
+                .init_failure
+                .clone()
+                .map(|failure| (node.to_owned(), failure));
+            status.init_failure = status.init_failure.take().or(failure);
+        }
+        for (name, image) in &mut status.images {
+            let best = pods
+                .iter()
+                .map(|pod| state_in(pod, group, name))
+                .min()
+                .unwrap_or(ImageState::Waiting);
+            on_node.insert(best);
+            *image.nodes.entry(best).or_default() += 1;
+            if matches!(best, ImageState::PullFailed | ImageState::StartFailed)
+                && image.failure.is_none()
+            {
+                image.failure = pods.iter().find_map(|pod| match pod.containers.get(name) {
+                    Some(ContainerState::Failed(failure)) => {
+                        Some((node.to_owned(), failure.clone()))
+                    }
+                    _ => None,
+                });
+            }
+        }
+        status.complete_nodes +=
+            usize::from(on_node.iter().all(|state| *state == ImageState::Cached));
+    }
+    status
+}
+
+fn state_in(pod: &PodFacts, group: &Group, name: &str) -> ImageState {
+    match pod.containers.get(name) {
+        Some(ContainerState::Running) => ImageState::Cached,
+        Some(ContainerState::Failed(failure)) => match failure.kind {
+            FailureKind::Pull => ImageState::PullFailed,
+            FailureKind::Start => ImageState::StartFailed,
+        },
+        Some(ContainerState::Waiting) | None if is_next(pod, group, name) => ImageState::Pulling,
+        Some(ContainerState::Waiting) | None => ImageState::Waiting,
+    }
+}
+
+/// Kubelet pulls a pod's images one after another, in the order of its containers: the first that has not started,
+/// and has no error, is the one it works on.
+fn is_next(pod: &PodFacts, group: &Group, name: &str) -> bool {
+    let waits = |name: &str| matches!(pod.containers.get(name), Some(ContainerState::Waiting));
+    pod.init_failure.is_none()
+        && group
+            .images
+            .iter()
+            .find(|image| waits(&image.name))
+            .is_some_and(|first| first.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Live;
+    use crate::config::images::Image;
+    use crate::config::resources::Resources;
+    use crate::config::scheduling::Scheduling;
+
+    fn group(names: &[&str]) -> Group {
+        let image = |name: &&str| Image {
+            name: (*name).to_owned(),
+            image: format!("img/{name}"),
+        };
+        Group {
+            images: names.iter().map(image).collect(),
+            resources: Resources::default(),
+            pull_secrets: Vec::new(),
+            scheduling: Scheduling::default(),
+        }
+    }
+
+    fn pod(node: &str, hash: &str, containers: &[(&str, ContainerState)]) -> PodFacts {
+        PodFacts {
+            uid: String::new(),
+            node: node.to_owned(),
+            controller: None,
+            content_hash: Some(hash.to_owned()),
+            template_generation: None,
+            terminating: false,
+            containers: containers
+                .iter()
+                .map(|(n, s)| ((*n).to_owned(), s.clone()))
+                .collect(),
+            init_failure: None,
+        }
+    }
+
+    fn failed(kind: FailureKind) -> ContainerState {
+        ContainerState::Failed(Failure {
+            kind,
+            reason: "R".to_owned(),
+            message: "m".to_owned(),
+        })
+    }
+
+    #[test]
+    fn images_are_counted_by_node_and_the_better_pod_counts() {
+        use ContainerState::{Running, Waiting};
+        let mut cluster = Cluster {
+            live: Seen::Present(Live {
+                uid: String::new(),
+                generation: 1,
+                observed_generation: 1,
+                terminating: false,
+                labels: BTreeMap::new(),
+                annotations: BTreeMap::new(),
+                owners: Vec::new(),
+                selector: BTreeMap::new(),
+                wanted_nodes: 3,
+            }),
+            ..Cluster::default()
+        };
+        for (name, facts) in [
+            (
+                "a",
+                pod(
+                    "n1",
+                    "h",
+                    &[
+                        ("x", Running),
+                        ("y", failed(FailureKind::Pull)),
+                        ("z", Running),
+                    ],
+                ),
+            ),
+            (
+                "b",
+                pod("n2", "h", &[("x", Running), ("y", Waiting), ("z", Waiting)]),
+            ),
+            (
+                "c",
+                pod("n2", "h", &[("x", Waiting), ("y", Running), ("z", Waiting)]),
+            ),
+            (
+                "old",
+                pod(
+                    "n3",
+                    "other",
+                    &[("x", Running), ("y", Running), ("z", Running)],
+                ),
+            ),
+        ] {
+            cluster.pods.insert(name.to_owned(), facts);
+        }
+        let status = summarize(&group(&["x", "y", "z"]), "h", &cluster);
+        assert_eq!((status.wanted_nodes, status.complete_nodes), (3, 0));
+        assert_eq!(
+            status.images["x"].nodes,
+            BTreeMap::from([(ImageState::Cached, 2)])
+        );
+        assert_eq!(
+            status.images["y"].nodes,
+            BTreeMap::from([(ImageState::Cached, 1), (ImageState::PullFailed, 1)])
+        );
+        assert_eq!(
+            status.images["z"].nodes,
+            BTreeMap::from([(ImageState::Cached, 1), (ImageState::Waiting, 1)])
+        );
+        assert_eq!(status.images["y"].failure.as_ref().unwrap().0, "n1");
+    }
+
+    #[test]
+    fn only_the_first_that_waits_is_being_pulled() {
+        use ContainerState::{Running, Waiting};
+        let pod = pod("n", "h", &[("b", Waiting), ("a", Waiting), ("c", Running)]);
+        let group = group(&["c", "b", "a"]);
+        assert_eq!(state_in(&pod, &group, "b"), ImageState::Pulling);
+        assert_eq!(state_in(&pod, &group, "a"), ImageState::Waiting);
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line.
+
+use core::ffi::CStr;
+
+use crate::duration;
+use crate::failure::{Cause, Failure};
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Sleep so many nanoseconds; not at all if there are none or fewer.
+    Sleep(i64),
+    /// Copy the running program to this path.
+    Install(&'a CStr),
+}
+
+/// Reads the arguments behind the program's own name: the first three, for more are never right.
+pub fn parse(arguments: [Option<&CStr>; 3]) -> Result<Command<'_>, Failure<'_>> {
+    let wrong = |reason, argument| Failure { reason, argument, cause: Cause::Usage };
+    let [Some(first), second, third] = arguments else {
+        return Err(wrong("no DURATION given", None));
+    };
+    let installs = first.to_bytes() == b"install";
+    // A surplus argument is the mistake to name, however wrong the others.
+    let surplus = if installs { third } else { second };
+    if surplus.is_some() {
+        return Err(wrong("unexpected argument", surplus));
+    }
+    if installs {
+        let target = second.ok_or(wrong("no TARGET given to", arguments[0]))?;
+        return Ok(Command::Install(target));
+    }
+    match duration::parse(first.to_bytes()) {
+        Ok(nanoseconds) => Ok(Command::Sleep(nanoseconds)),
+        Err(error) => Err(wrong(error.reason(), arguments[0])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed<'a>(arguments: &[&'a CStr]) -> Result<Command<'a>, Failure<'a>> {
+        let argument = |index: usize| arguments.get(index).copied();
+        parse([argument(0), argument(1), argument(2)])
+    }
+
+    fn refused(arguments: &[&CStr], reason: &str, argument: Option<&CStr>) {
+        let failure = parsed(arguments).expect_err("wrong arguments");
+        assert_eq!((failure.reason, failure.argument), (reason, argument));
+        assert_eq!(failure.cause.exit_status(), 255);
+    }
+
+    #[test]
+    fn one_argument_is_a_duration() {
+        assert_eq!(parsed(&[c"1m"]), Ok(Command::Sleep(60_000_000_000)));
+        assert_eq!(parsed(&[c"-1h"]), Ok(Command::Sleep(-3_600_000_000_000)));
+    }
+
+    #[test]
+    fn install_takes_a_target() {
+        let command = parsed(&[c"install", c"/kip/sleep"]);
+        assert_eq!(command, Ok(Command::Install(c"/kip/sleep")));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        refused(&[], "no DURATION given", None);
+        refused(&[c"install"], "no TARGET given to", Some(c"install"));
+    }
+
+    #[test]
+    fn what_is_too_much_is_named() {
+        refused(&[c"1s", c"2s"], "unexpected argument", Some(c"2s"));
+        refused(&[c"x", c"y"], "unexpected argument", Some(c"y"));
+        refused(&[c"1s", c"y", c"z"], "unexpected argument", Some(c"y"));
+        refused(&[c"install", c"a", c"b"], "unexpected argument", Some(c"b"));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_named() {
+        refused(&[c""], "invalid duration", Some(c""));
+        refused(&[c"1"], "missing unit in duration", Some(c"1"));
+        refused(&[c"1d"], "unknown unit in duration", Some(c"1d"));
+        refused(&[c"installs"], "invalid duration", Some(c"installs"));
+    }
+}

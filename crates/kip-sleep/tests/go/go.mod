@@ -1,0 +1,3 @@
+module durations
+
+go 1.21

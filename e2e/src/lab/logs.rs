@@ -1,0 +1,176 @@
+//! What was asked of whom: the API server's audit log and the registry's access log.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::jiff::Timestamp;
+use serde::Deserialize;
+
+/// Reads what is added to a file from now on.
+struct Tail {
+    path: PathBuf,
+    start: u64,
+}
+
+impl Tail {
+    fn open(path: &Path) -> Result<Self> {
+        let start = std::fs::metadata(path)
+            .with_context(|| path.display().to_string())?
+            .len();
+        Ok(Self {
+            path: path.to_owned(),
+            start,
+        })
+    }
+
+    fn text(&self) -> Result<String> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        // A log that was rotated in between begins anew.
+        file.seek(SeekFrom::Start(if length < self.start {
+            0
+        } else {
+            self.start
+        }))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The API server's audit log.
+pub struct AuditLog(Tail);
+
+/// A request that was answered.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// For example `patch`.
+    pub verb: String,
+    /// Path and query.
+    #[serde(rename = "requestURI")]
+    pub uri: String,
+    /// When it arrived.
+    #[serde(rename = "requestReceivedTimestamp")]
+    pub received: Timestamp,
+    /// When it was answered.
+    #[serde(rename = "stageTimestamp")]
+    pub answered: Timestamp,
+    stage: String,
+    user: User,
+    user_agent: Option<String>,
+    response_status: Option<ResponseStatus>,
+    object_ref: Option<ObjectRef>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ResponseStatus {
+    code: Option<u16>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ObjectRef {
+    resource: Option<String>,
+    namespace: Option<String>,
+}
+
+impl Request {
+    /// Whether it changes something.
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        )
+    }
+
+    /// The answer's HTTP status.
+    pub fn code(&self) -> u16 {
+        self.response_status
+            .as_ref()
+            .and_then(|status| status.code)
+            .unwrap_or(0)
+    }
+
+    /// The resource, for example `daemonsets`.
+    pub fn resource(&self) -> &str {
+        self.object_ref
+            .as_ref()
+            .and_then(|object| object.resource.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// The namespace of the object.
+    pub fn namespace(&self) -> &str {
+        self.object_ref
+            .as_ref()
+            .and_then(|object| object.namespace.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// Who asked.
+    pub fn user(&self) -> &str {
+        &self.user.username
+    }
+
+    /// By which program.
+    pub fn agent(&self) -> &str {
+        self.user_agent.as_deref().unwrap_or_default()
+    }
+}
+
+impl AuditLog {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Tail::open(path).map(Self)
+    }
+
+    /// Requests that were answered since.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn requests(&self) -> Result<Vec<Request>> {
+        let text = self.0.text()?;
+        // The last line may be half written.
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with('{') && line.ends_with('}'));
+        let mut requests = Vec::new();
+        for line in lines {
+            if let Ok(request) = serde_json::from_str::<Request>(line)
+                && request.stage == "ResponseComplete"
+            {
+                requests.push(request);
+            }
+        }
+        Ok(requests)
+    }
+}
+
+/// The registry's access log.
+pub struct RegistryLog(Tail);
+
+impl RegistryLog {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Tail::open(path).map(Self)
+    }
+
+    /// The request lines of nodes since, for example `GET /v2/demo/scratch/manifests/1 HTTP/1.1`.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn requests(&self) -> Result<Vec<String>> {
+        let text = self.0.text()?;
+        Ok(text
+            .lines()
+            .filter(|line| line.contains("containerd"))
+            .filter_map(|line| line.split('"').nth(1))
+            .map(str::to_owned)
+            .collect())
+    }
+}

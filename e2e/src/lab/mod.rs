@@ -1,0 +1,19 @@
+//! The harness: a cluster that is there, namespaces that come and go, waiting with a deadline, and the logs that prove
+//! what was asked of whom.
+//!
+//! ```text
+//! hack/run-e2e.sh ──▶ environment (KUBECONFIG, KIP_…) ──▶ Cluster ──▶ Space (a namespace) ──▶ Release (helm)
+//! ```
+
+pub mod cluster;
+pub mod daemon;
+pub mod logs;
+pub mod release;
+pub mod space;
+pub mod wait;
+
+pub use self::cluster::Cluster;
+pub use self::daemon::Daemon;
+pub use self::release::Release;
+pub use self::space::Space;
+pub use self::wait::{DEADLINE, eventually, eventually_within};

@@ -1,0 +1,125 @@
+//! The Role: exactly these rights, and never one on every object for want of a name.
+
+use serde_json::{Value, json};
+
+use super::helm::{NAMESPACE, objects, only, text_with};
+
+fn role(values: &Value) -> Value {
+    only(&objects(values), "Role").clone()
+}
+
+#[test]
+fn the_rules_are_exactly_these() {
+    let values = json!({"deploymentName": "the-set", "configMap": {"name": "the-map"}});
+    assert_eq!(
+        role(&values)["rules"],
+        json!([
+            {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["the-set"],
+             "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+            {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["the-set"],
+             "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["the-map"],
+             "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["pods"],
+             "verbs": ["get", "list", "watch", "create", "delete"]},
+            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        ])
+    );
+}
+
+#[test]
+fn no_rule_grants_everything() {
+    for rule in role(&json!({}))["rules"].as_array().expect("rules") {
+        for list in ["apiGroups", "resources", "verbs"] {
+            let entries = rule[list].as_array().expect("a list");
+            assert!(
+                !entries.is_empty() && !entries.contains(&json!("*")),
+                "{rule}"
+            );
+        }
+        if rule["resources"] != json!(["pods"]) && rule["resources"] != json!(["events"]) {
+            let names = rule["resourceNames"].as_array().expect("names");
+            assert!(!names.is_empty() && !names.contains(&json!("")), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn the_binding_gives_the_role_to_the_account_of_the_pod() {
+    let objects = objects(&json!({"serviceAccount": {"name": "who"}}));
+    let binding = only(&objects, "RoleBinding");
+    assert_eq!(
+        binding["roleRef"],
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "who"})
+    );
+    assert_eq!(
+        binding["subjects"],
+        json!([{"kind": "ServiceAccount", "name": "who", "namespace": NAMESPACE}])
+    );
+    assert_eq!(only(&objects, "Role")["metadata"]["name"], "who");
+    let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "who");
+}
+
+#[test]
+fn rights_and_account_can_be_left_to_somebody_else() {
+    let kinds = |values: Value| {
+        let mut kinds: Vec<_> = objects(&values)
+            .iter()
+            .filter_map(|object| object["kind"].as_str().map(str::to_owned))
+            .collect();
+        kinds.sort_unstable();
+        kinds.join(" ")
+    };
+    assert_eq!(
+        kinds(json!({"rbac": {"create": false}})),
+        "ConfigMap Deployment ServiceAccount"
+    );
+    assert_eq!(
+        kinds(json!({"serviceAccount": {"create": false}})),
+        "ConfigMap Deployment Role RoleBinding"
+    );
+}
+
+/// The schema refuses them first; this is for those who switch it off.
+#[test]
+fn a_bad_name_stops_the_render_even_without_the_schema() {
+    let bad = [
+        Value::Null,
+        json!(""),
+        json!(" "),
+        json!("*"),
+        json!("A"),
+        json!("a\nb"),
+        json!(7),
+        json!(["a"]),
+    ];
+    for name in bad {
+        for (field, values) in [
+            ("deploymentName", json!({"deploymentName": name})),
+            ("configMap.name", json!({"configMap": {"name": name}})),
+            (
+                "serviceAccount.name",
+                json!({"serviceAccount": {"name": name}}),
+            ),
+        ] {
+            assert!(text_with(&[], &values).is_err(), "{values}");
+            let error = text_with(&["--skip-schema-validation"], &values)
+                .expect_err("a name that is none must not render");
+            assert!(
+                error.contains(&format!("{field}: {name} is not a name")),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_may_be_63_characters_long_and_not_64() {
+    let longest = "a".repeat(63);
+    let rendered = role(&json!({"deploymentName": longest}));
+    assert_eq!(rendered["rules"][0]["resourceNames"], json!([longest]));
+    let values = json!({"deploymentName": "a".repeat(64)});
+    assert!(text_with(&[], &values).is_err());
+    assert!(text_with(&["--skip-schema-validation"], &values).is_err());
+}

@@ -1,0 +1,211 @@
+//! values.yaml, its schema, the README and the templates say the same.
+
+use serde_json::{Value, json};
+
+use super::documented::{at, defaults, documented, leaves, readme};
+use super::helm::{self, refusal, text_with};
+
+/// The environment variable that makes the README's test write the table instead.
+const UPDATE: &str = "UPDATE_CHART_README";
+
+#[test]
+fn a_typo_is_refused_at_every_level() {
+    for (values, place, typo) in [
+        (json!({"deploymentname": "a"}), "''", "deploymentname"),
+        (json!({"image": {"taag": "1"}}), "'/image'", "taag"),
+        (
+            json!({"configMap": {"imagess": "a=b"}}),
+            "'/configMap'",
+            "imagess",
+        ),
+        (
+            json!({"serviceAccount": {"nam": "a"}}),
+            "'/serviceAccount'",
+            "nam",
+        ),
+        (json!({"rbac": {"enabled": true}}), "'/rbac'", "enabled"),
+        (
+            json!({"updateStrategy": {"rollingUpdate": {}}}),
+            "'/updateStrategy'",
+            "rollingUpdate",
+        ),
+        (
+            json!({"resources": {"request": {}}}),
+            "'/resources'",
+            "request",
+        ),
+    ] {
+        let error = refusal(&values);
+        let expected = format!("at {place}: additional properties '{typo}' not allowed");
+        assert!(error.contains(&expected), "no {expected:?} in {error}");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_refused() {
+    for (values, place) in [
+        (json!({"deploymentName": "Upper"}), "/deploymentName"),
+        (json!({"image": {"tag": 1.1}}), "/image/tag"),
+        (json!({"image": {"tag": "a b"}}), "/image/tag"),
+        (
+            json!({"image": {"pullPolicy": "always"}}),
+            "/image/pullPolicy",
+        ),
+        (
+            json!({"updateStrategy": {"type": "recreate"}}),
+            "/updateStrategy/type",
+        ),
+        (
+            json!({"imagePullSecrets": [{"name": "a", "key": "b"}]}),
+            "/imagePullSecrets/0",
+        ),
+        (
+            json!({"configMap": {"imagePullSecrets": ["Upper"]}}),
+            "/configMap/imagePullSecrets/0",
+        ),
+        (json!({"logLevel": "loud"}), "/logLevel"),
+        (json!({"logFormat": "xml"}), "/logFormat"),
+        (
+            json!({"priorityClassName": {"a": "b"}}),
+            "/priorityClassName",
+        ),
+        (
+            json!({"configMap": {"cachingIntervalHours": -1}}),
+            "/configMap/cachingIntervalHours",
+        ),
+        (json!({"configMap": {"images": [7]}}), "/configMap/images/0"),
+        (
+            json!({"configMap": {"images": {"Bad_Name": "a"}}}),
+            "/configMap/images",
+        ),
+        (
+            json!({"configMap": {"tolerations": ["a"]}}),
+            "/configMap/tolerations/0",
+        ),
+        (
+            json!({"configMap": {"cleanupOnShutdown": "yes"}}),
+            "/configMap/cleanupOnShutdown",
+        ),
+        (
+            json!({"serviceAccount": {"create": "false"}}),
+            "/serviceAccount/create",
+        ),
+    ] {
+        let error = refusal(&values);
+        assert!(
+            error.contains(&format!("at '{place}'")),
+            "no {place} in {error}"
+        );
+    }
+}
+
+/// An upgrade with `--reuse-values` from a chart that did not have them leaves them out.
+#[test]
+fn a_missing_part_is_refused() {
+    for part in [
+        "image",
+        "rbac",
+        "updateStrategy",
+        "podSecurityContext",
+        "containerSecurityContext",
+    ] {
+        let error = refusal(&json!({part: null}));
+        assert!(
+            error.contains(&format!("missing property '{part}'")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn values_for_all_charts_are_accepted() {
+    let shared = json!({"global": {"anything": {"at": ["all"]}}});
+    let with = text_with(&[], &shared).expect("a render");
+    assert_eq!(Ok(with), text_with(&[], &json!({})));
+}
+
+#[test]
+fn the_schema_knows_the_same_values_as_the_file() {
+    fn compare(place: &str, schema: &Value, values: &Value) {
+        let Some(known) = schema["properties"].as_object() else {
+            return;
+        };
+        assert_eq!(schema["additionalProperties"], false, "{place} is open");
+        let values = values
+            .as_object()
+            .unwrap_or_else(|| panic!("{place} is no map"));
+        let known_keys: Vec<_> = known.keys().filter(|key| *key != "global").collect();
+        let mut keys: Vec<_> = values.keys().collect();
+        let mut sorted = known_keys.clone();
+        sorted.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(sorted, keys, "{place}");
+        for key in known_keys {
+            compare(&format!("{place}.{key}"), &known[key], &values[key]);
+        }
+    }
+    let schema: Value = serde_json::from_str(&helm::read("values.schema.json")).expect("JSON");
+    compare("values", &schema, &defaults());
+}
+
+/// Another legal value for a leaf of values.yaml.
+fn other(path: &str, value: &Value) -> Value {
+    match path {
+        "image.pullPolicy" => json!("Always"),
+        "updateStrategy.type" => json!("RollingUpdate"),
+        "logFormat" => json!("json"),
+        "logLevel" => json!("debug"),
+        "configMap.cleanupOnShutdown" => json!(true),
+        "configMap.images" | "imagePullSecrets" | "containerSecurityContext.capabilities.drop" => {
+            json!(["another"])
+        }
+        "tolerations" | "configMap.tolerations" => json!([{"key": "another"}]),
+        _ => match value {
+            Value::Bool(on) => json!(!on),
+            Value::String(_) => json!("another"),
+            Value::Object(_) => json!({"another": "one"}),
+            _ => panic!("{path}: say above what else it could be than {value}"),
+        },
+    }
+}
+
+#[test]
+fn every_value_is_used_by_a_template() {
+    let defaults = defaults();
+    let plain = text_with(&[], &json!({})).expect("a render");
+    let leaves = leaves(&defaults);
+    assert!(leaves.len() > 40, "only {leaves:?}");
+    for path in leaves {
+        let mut values = other(&path, at(&defaults, &path));
+        for key in path.rsplit('.') {
+            values = json!({key: values});
+        }
+        let changed = text_with(&[], &values).unwrap_or_else(|error| panic!("{values}: {error}"));
+        assert_ne!(changed, plain, "{path} changes nothing");
+    }
+}
+
+#[test]
+fn every_value_is_documented() {
+    let documented: Vec<_> = documented().into_iter().map(|it| it.path).collect();
+    for path in leaves(&defaults()) {
+        let covered = documented
+            .iter()
+            .any(|known| path == *known || path.starts_with(&format!("{known}.")));
+        assert!(covered, "{path} has no comment that begins with `# --`");
+    }
+}
+
+#[test]
+fn the_readme_has_the_table_of_values() {
+    let (is, should_be) = readme();
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(helm::folder().join("README.md"), should_be).expect("the README is written");
+        return;
+    }
+    assert!(
+        is == should_be,
+        "the table in the chart's README is not what values.yaml says; `{UPDATE}=1 cargo test -p kip-e2e --test chart \
+         the_readme` writes it:\n{should_be}"
+    );
+}
