@@ -19,8 +19,17 @@ fn main() {
     };
     // Nobody reads section headers at run time. (A linker that does not know the option warns and keeps them.)
     let arguments = [
-        "-nostdlib", "-static", "-no-pie", "-z", "noexecstack", "-z", "nosectionheader", "-z", page,
-        "-T", &script,
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-z",
+        "noexecstack",
+        "-z",
+        "nosectionheader",
+        "-z",
+        page,
+        "-T",
+        &script,
     ];
     for argument in arguments {
         println!("cargo::rustc-link-arg-bins={argument}");

@@ -145,6 +145,10 @@ fn every_sample_is_pushed_and_its_tag_resolves_to_its_digest() {
             sample.reference(),
             format!("{address}/demo/{}:1", sample.name)
         );
+        assert_eq!(
+            sample.reference_by_digest(),
+            format!("{address}/demo/{}@{}", sample.name, sample.digest)
+        );
         let resolved = registry
             .client
             .resolve(&format!("demo/{}", sample.name), "1");

@@ -277,10 +277,10 @@ impl Controller {
                 self.notices.tell(Reason::DaemonSetCreated, "", text);
             }
             ApplyResult::changed => {
-                info!(daemonset, generation = live.generation, "DaemonSet changed")
+                info!(daemonset, generation = live.generation, "DaemonSet changed");
             }
             ApplyResult::unchanged | ApplyResult::failed => {
-                debug!(daemonset, "DaemonSet as it should be")
+                debug!(daemonset, "DaemonSet as it should be");
             }
         }
     }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum::http::HeaderValue;
+use axum::http::header::USER_AGENT;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
@@ -127,6 +129,9 @@ async fn client_config() -> anyhow::Result<ClientConfig> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.write_timeout = Some(REQUEST_TIMEOUT);
+    // Audit logs then say who it was.
+    let agent = HeaderValue::from_static(concat!("kip-daemon/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
     Ok(config)
 }
 

@@ -16,7 +16,11 @@ pub enum Command<'a> {
 
 /// Reads the arguments behind the program's own name: the first three, for more are never right.
 pub fn parse(arguments: [Option<&CStr>; 3]) -> Result<Command<'_>, Failure<'_>> {
-    let wrong = |reason, argument| Failure { reason, argument, cause: Cause::Usage };
+    let wrong = |reason, argument| Failure {
+        reason,
+        argument,
+        cause: Cause::Usage,
+    };
     let [Some(first), second, third] = arguments else {
         return Err(wrong("no DURATION given", None));
     };

@@ -39,7 +39,6 @@ impl core::error::Error for DurationError {}
 ///
 /// Accepts and refuses what Go does, and gives the same number, down to two curiosities: digits of a
 /// fraction beyond the 19th or so are skipped, and a sum that is exactly 2^64 passes for zero.
-#[inline(never)]
 pub fn parse(text: &[u8]) -> Result<i64, DurationError> {
     let (negative, mut rest) = match text {
         [b'-', rest @ ..] => (true, rest),
@@ -72,7 +71,10 @@ pub fn parse(text: &[u8]) -> Result<i64, DurationError> {
 fn component(text: &[u8]) -> Result<(u64, &[u8]), DurationError> {
     let (number, rest) = leading_number(text)?;
     let (unit, rest) = leading_unit(rest)?;
-    let nanoseconds = number.whole.saturating_mul(unit).saturating_add(number.part_of(unit));
+    let nanoseconds = number
+        .whole
+        .saturating_mul(unit)
+        .saturating_add(number.part_of(unit));
     if nanoseconds > LIMIT {
         return Err(DurationError::Invalid);
     }
@@ -102,16 +104,15 @@ impl Number {
 
 /// Digits, a point and digits: at least one of them a digit, the whole part at most `LIMIT`. Digits of the fraction
 /// from the first on that does not fit are skipped.
-fn leading_number(mut text: &[u8]) -> Result<(Number, &[u8]), DurationError> {
+fn leading_number(start: &[u8]) -> Result<(Number, &[u8]), DurationError> {
+    let mut text = start;
     let mut before_point = None;
     let mut value: u64 = 0;
     let mut scale = 1.0;
-    let mut has_digits = false;
     let mut full = false;
     while let [byte, rest @ ..] = text {
         let digit = byte.wrapping_sub(b'0');
         if digit <= 9 {
-            has_digits = true;
             full = full || value > LIMIT / 10 || value * 10 + u64::from(digit) > LIMIT;
             if !full {
                 value = value * 10 + u64::from(digit);
@@ -129,14 +130,22 @@ fn leading_number(mut text: &[u8]) -> Result<(Number, &[u8]), DurationError> {
         }
         text = rest;
     }
-    if !has_digits {
+    // All that was taken, but for the point, are digits.
+    let (points, whole, fraction) = match before_point {
+        Some(whole) => (1, whole, value),
+        None => (0, value, 0),
+    };
+    if start.len() - text.len() == points {
         return Err(DurationError::Invalid);
     }
-    let (whole, fraction) = match before_point {
-        Some(whole) => (whole, value),
-        None => (value, 0),
-    };
-    Ok((Number { whole, fraction, scale }, text))
+    Ok((
+        Number {
+            whole,
+            fraction,
+            scale,
+        },
+        text,
+    ))
 }
 
 /// The nanoseconds of the unit, which reaches to the next digit or point.
@@ -174,7 +183,11 @@ const H: u32 = name(b"h");
 
 /// `name` with one more byte. All that are longer than three bytes are the same, which no unit has.
 const fn longer_name(name: u32, byte: u8) -> u32 {
-    if name >> 24 == 0 { name << 8 | byte as u32 } else { u32::MAX }
+    if name >> 24 == 0 {
+        name << 8 | byte as u32
+    } else {
+        u32::MAX
+    }
 }
 
 const fn name(mut bytes: &[u8]) -> u32 {

@@ -43,7 +43,8 @@ fn write_number(out: &mut impl Write, number: u16) -> fmt::Result {
 
 /// Each name behind its number, which is never an upper case letter. The same on x86 and arm. (A table of string
 /// slices would be three times as large.)
-const NAMES: &[u8] = b"\x01EPERM\x02ENOENT\x05EIO\x0cENOMEM\x0dEACCES\x10EBUSY\x11EEXIST\x14ENOTDIR\
+const NAMES: &[u8] =
+    b"\x01EPERM\x02ENOENT\x05EIO\x0cENOMEM\x0dEACCES\x10EBUSY\x11EEXIST\x14ENOTDIR\
     \x15EISDIR\x16EINVAL\x18EMFILE\x1bEFBIG\x1cENOSPC\x1eEROFS\x24ENAMETOOLONG\x26ENOSYS\x28ELOOP\
     \x7aEDQUOT";
 
@@ -58,7 +59,9 @@ mod tests {
     fn described(number: i32) -> String {
         let mut text = String::new();
         let errno = Errno(u16::try_from(number).expect("positive"));
-        errno.describe(&mut text).expect("a string takes everything");
+        errno
+            .describe(&mut text)
+            .expect("a string takes everything");
         text
     }
 

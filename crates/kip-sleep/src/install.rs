@@ -23,7 +23,11 @@ const MODE: u16 = 0o555;
 #[inline(never)]
 pub(crate) fn install(target: &CStr) -> Result<(), Failure<'_>> {
     let failed = |reason| {
-        move |errno| Failure { reason, argument: Some(target), cause: Cause::System(errno) }
+        move |errno| Failure {
+            reason,
+            argument: Some(target),
+            cause: Cause::System(errno),
+        }
     };
     let program = File::open(SELF).map_err(failed("cannot open /proc/self/exe for"))?;
     let mut buffer = [0; PATH_MAX];

@@ -34,7 +34,10 @@ struct Timespec {
 /// An open file.
 pub(crate) struct File(u32);
 
-#[expect(clippy::cast_possible_truncation, reason = "error numbers are below 4096")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "error numbers are below 4096"
+)]
 fn checked(result: isize) -> Result<usize, Errno> {
     usize::try_from(result).map_err(|_| Errno(result.unsigned_abs() as u16))
 }
@@ -72,9 +75,17 @@ pub(crate) fn exit(status: u8) -> ! {
 
 /// Nanoseconds since some moment in the past, not counting suspension: Go's clock for sleeping.
 pub(crate) fn monotonic_now() -> u64 {
-    let mut now = Timespec { seconds: 0, nanoseconds: 0 };
+    let mut now = Timespec {
+        seconds: 0,
+        nanoseconds: 0,
+    };
     // SAFETY: the kernel writes one `Timespec`. It cannot fail for this clock and a valid pointer.
-    unsafe { syscall(number::CLOCK_GETTIME, [CLOCK_MONOTONIC, address(&raw mut now), 0, 0]) };
+    unsafe {
+        syscall(
+            number::CLOCK_GETTIME,
+            [CLOCK_MONOTONIC, address(&raw mut now), 0, 0],
+        )
+    };
     now.seconds * SECOND + now.nanoseconds
 }
 
@@ -82,14 +93,25 @@ pub(crate) fn monotonic_now() -> u64 {
 pub(crate) fn block_signals(set: SignalSet) {
     // SAFETY: the kernel reads one set. It cannot fail for these arguments.
     unsafe {
-        syscall(number::RT_SIGPROCMASK, [SIG_SETMASK, address(&raw const set), 0, SIGNAL_SET_SIZE])
+        syscall(
+            number::RT_SIGPROCMASK,
+            [SIG_SETMASK, address(&raw const set), 0, SIGNAL_SET_SIZE],
+        )
     };
 }
 
 /// Waits until one of the blocked signals of the set arrives, or the time (in nanoseconds) is over (`EAGAIN`).
 pub(crate) fn wait_for_signal(set: SignalSet, nanoseconds: u64) -> Result<(), Errno> {
-    let time = Timespec { seconds: nanoseconds / SECOND, nanoseconds: nanoseconds % SECOND };
-    let arguments = [address(&raw const set), 0, address(&raw const time), SIGNAL_SET_SIZE];
+    let time = Timespec {
+        seconds: nanoseconds / SECOND,
+        nanoseconds: nanoseconds % SECOND,
+    };
+    let arguments = [
+        address(&raw const set),
+        0,
+        address(&raw const time),
+        SIGNAL_SET_SIZE,
+    ];
     // SAFETY: the kernel reads one set and one `Timespec`; it writes nothing, for the second pointer is null.
     checked(unsafe { syscall(number::RT_SIGTIMEDWAIT, arguments) }).map(drop)
 }
@@ -103,7 +125,12 @@ pub(crate) fn unlink(path: &CStr) -> Result<(), Errno> {
 
 /// Gives a file another name; a file that has that name is replaced.
 pub(crate) fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
-    let arguments = [AT_FDCWD, address(from.as_ptr()), AT_FDCWD, address(to.as_ptr())];
+    let arguments = [
+        AT_FDCWD,
+        address(from.as_ptr()),
+        AT_FDCWD,
+        address(to.as_ptr()),
+    ];
     // SAFETY: the kernel reads two strings that end with NUL.
     checked(unsafe { syscall(number::RENAMEAT, arguments) }).map(drop)
 }
@@ -122,7 +149,10 @@ impl File {
         Self::openat(path, O_WRONLY | O_CREAT | O_EXCL)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the kernel numbers files by an int")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the kernel numbers files by an int"
+    )]
     fn openat(path: &CStr, flags: usize) -> Result<Self, Errno> {
         let arguments = [AT_FDCWD, address(path.as_ptr()), flags, 0];
         // SAFETY: the kernel reads a string that ends with NUL.
@@ -152,7 +182,8 @@ impl File {
     /// Sets the permissions, which the umask has no say in.
     pub(crate) fn set_mode(&self, mode: u16) -> Result<(), Errno> {
         // SAFETY: takes no pointer.
-        checked(unsafe { syscall(number::FCHMOD, [self.0 as usize, usize::from(mode), 0, 0]) }).map(drop)
+        checked(unsafe { syscall(number::FCHMOD, [self.0 as usize, usize::from(mode), 0, 0]) })
+            .map(drop)
     }
 
     /// Closes the file; some file systems report only now that it could not be written.

@@ -5,7 +5,10 @@
 #![no_std]
 #![no_main]
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 compile_error!("feature `freestanding` needs Linux on x86_64 or aarch64");
 
 #[cfg(panic = "unwind")]
@@ -13,7 +16,10 @@ compile_error!("feature `freestanding` needs `--profile sleep` (panic = \"abort\
 
 #[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
-#[allow(unsafe_code, reason = "entry and system calls are instructions of the machine")]
+#[allow(
+    unsafe_code,
+    reason = "entry and system calls are instructions of the machine"
+)]
 mod arch;
 mod install;
 mod linux;
@@ -36,12 +42,18 @@ const PANIC_STATUS: u8 = 134;
 /// # Safety
 /// `stack` must be what the kernel gives a new process: the number of arguments, then that many pointers to
 /// strings that end with NUL.
-#[allow(unsafe_code, reason = "only here can the kernel's layout be given a type")]
+#[allow(
+    unsafe_code,
+    reason = "only here can the kernel's layout be given a type"
+)]
 unsafe extern "C" fn entry(stack: *const usize) -> ! {
     // SAFETY: the caller's promise; the process has no other thread, and nobody writes to its arguments.
     let arguments: &[*const c_char] = unsafe { slice::from_raw_parts(stack.add(1).cast(), *stack) };
-    // SAFETY: the caller's promise, as above.
-    let argument = |index| arguments.get(index).map(|&text| unsafe { CStr::from_ptr(text) });
+    let argument = |index: usize| {
+        let text = *arguments.get(index)?;
+        // SAFETY: the caller's promise, as above.
+        Some(unsafe { CStr::from_ptr(text) })
+    };
     linux::exit(match run([argument(1), argument(2), argument(3)]) {
         Ok(()) => 0,
         Err(failure) => report(&failure),

@@ -30,7 +30,11 @@ pub(crate) fn sleep(nanoseconds: i64) -> Result<(), Failure<'static>> {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(errno) => {
                 let reason = "cannot wait for signals";
-                return Err(Failure { reason, argument: None, cause: Cause::System(errno) });
+                return Err(Failure {
+                    reason,
+                    argument: None,
+                    cause: Cause::System(errno),
+                });
             }
             Ok(()) => return Ok(()),
         }

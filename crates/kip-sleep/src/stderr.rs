@@ -12,7 +12,10 @@ pub(crate) struct Stderr {
 
 impl Stderr {
     pub(crate) fn new() -> Self {
-        Self { buffer: [0; 512], used: 0 }
+        Self {
+            buffer: [0; 512],
+            used: 0,
+        }
     }
 
     /// Writes what was gathered. Where that fails there is nowhere left to say so: the exit status must do.
@@ -39,7 +42,10 @@ impl Write for Stderr {
     }
 
     /// A byte, as [`kip_sleep::failure::Failure::describe`] writes what comes from outside.
-    #[expect(clippy::cast_possible_truncation, reason = "below U+0100; a check costs bytes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "below U+0100; a check costs bytes"
+    )]
     fn write_char(&mut self, character: char) -> fmt::Result {
         self.push(character as u32 as u8);
         Ok(())

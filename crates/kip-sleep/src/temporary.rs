@@ -50,8 +50,10 @@ mod tests {
 
     #[test]
     fn each_bit_of_the_stamp_changes_the_name() {
-        let names: std::collections::BTreeSet<_> =
-            (0..64).map(|bit| named(b"s", 1 << bit)).chain([named(b"s", 0)]).collect();
+        let names: std::collections::BTreeSet<_> = (0..64)
+            .map(|bit| named(b"s", 1 << bit))
+            .chain([named(b"s", 0)])
+            .collect();
         assert_eq!(names.len(), 65);
     }
 

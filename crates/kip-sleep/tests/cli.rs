@@ -31,7 +31,11 @@ fn refused(arguments: &[&[u8]], first_line: &[u8]) {
     let mut lines = output.stderr.split(|&byte| byte == b'\n');
     let line = lines.next().unwrap_or_default();
     assert_eq!(line, first_line, "{}", line.escape_ascii());
-    assert!(lines.next().is_some_and(|line| line.starts_with(b"usage: kip-sleep DURATION")));
+    assert!(
+        lines
+            .next()
+            .is_some_and(|line| line.starts_with(b"usage: kip-sleep DURATION"))
+    );
 }
 
 #[test]
@@ -39,9 +43,15 @@ fn wrong_arguments_end_with_255_and_are_named_on_standard_error() {
     refused(&[], b"kip-sleep: no DURATION given");
     refused(&[b"install"], b"kip-sleep: no TARGET given to \"install\"");
     refused(&[b"1ns", b"2s"], b"kip-sleep: unexpected argument \"2s\"");
-    refused(&[b"install", b"/nowhere/a", b"b", b"c"], b"kip-sleep: unexpected argument \"b\"");
+    refused(
+        &[b"install", b"/nowhere/a", b"b", b"c"],
+        b"kip-sleep: unexpected argument \"b\"",
+    );
     refused(&[b"1d"], b"kip-sleep: unknown unit in duration \"1d\"");
-    refused(&[b"1\x1b[2J\n"], b"kip-sleep: unknown unit in duration \"1?[2J?\"");
+    refused(
+        &[b"1\x1b[2J\n"],
+        b"kip-sleep: unknown unit in duration \"1?[2J?\"",
+    );
 }
 
 #[test]
@@ -56,14 +66,28 @@ fn every_duration_of_the_table_is_accepted_or_refused_as_by_go() {
     for (text, expected) in CASES.iter().filter(|(text, _)| !text.contains(&0)) {
         match *expected {
             Err(error) => {
-                let shown: Vec<u8> =
-                    text.iter().map(|&byte| if byte.is_ascii_control() { b'?' } else { byte }).collect();
-                let line = [b"kip-sleep: ", error.reason().as_bytes(), b" \"", &shown, b"\""].concat();
+                let shown: Vec<u8> = text
+                    .iter()
+                    .map(|&byte| if byte.is_ascii_control() { b'?' } else { byte })
+                    .collect();
+                let line = [
+                    b"kip-sleep: ",
+                    error.reason().as_bytes(),
+                    b" \"",
+                    &shown,
+                    b"\"",
+                ]
+                .concat();
                 refused(&[text], &line);
             }
             Ok(nanoseconds) if nanoseconds < 20_000_000 => {
                 let output = run(&[text]);
-                assert!(output.status.success(), "{}: {}", text.escape_ascii(), output.status);
+                assert!(
+                    output.status.success(),
+                    "{}: {}",
+                    text.escape_ascii(),
+                    output.status
+                );
                 assert!(output.stderr.is_empty());
             }
             Ok(nanoseconds) => {
@@ -101,7 +125,10 @@ fn it_sleeps_as_long_as_it_should_and_not_much_longer() {
         });
         // The quickest: whatever else the machine does is no fault of the program.
         let quickest = took.min().expect("seven");
-        assert!(quickest < expected + Duration::from_millis(25), "{quickest:?} for {expected:?}");
+        assert!(
+            quickest < expected + Duration::from_millis(25),
+            "{quickest:?} for {expected:?}"
+        );
     }
 }
 
@@ -144,8 +171,14 @@ fn stopped_and_continued_it_sleeps_for_the_rest_of_its_time() {
         sleeper.signal(libc::SIGCONT);
         sleeper.wait_until("sleeps on", || sleeper.waits());
         let after = sleeper.timeout().expect("it waits");
-        assert!(after < before, "signal {signal}: {after:?} left, and {before:?} before");
-        assert!(before - after < Duration::from_secs(60), "{before:?}, {after:?}");
+        assert!(
+            after < before,
+            "signal {signal}: {after:?} left, and {before:?} before"
+        );
+        assert!(
+            before < after + Duration::from_secs(60),
+            "{before:?}, {after:?}"
+        );
     }
     sleeper.signal(libc::SIGTERM);
     assert!(sleeper.end().success());
@@ -159,7 +192,11 @@ fn a_stop_does_not_make_the_sleep_longer_or_shorter() {
     sleeper.wait_until("is stopped", || sleeper.state() == 'T');
     sleeper.signal(libc::SIGCONT);
     assert!(sleeper.end().success());
-    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(300),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -175,7 +212,13 @@ fn a_signal_that_the_parent_ignored_or_blocked_ends_it() {
 #[test]
 fn as_pid_1_the_stop_signals_of_images_end_it() {
     let real_time = libc::SIGRTMIN() + 3;
-    let stop_signals = [libc::SIGTERM, libc::SIGQUIT, libc::SIGWINCH, libc::SIGINT, libc::SIGUSR1];
+    let stop_signals = [
+        libc::SIGTERM,
+        libc::SIGQUIT,
+        libc::SIGWINCH,
+        libc::SIGINT,
+        libc::SIGUSR1,
+    ];
     for signal in stop_signals.into_iter().chain([real_time, 34, 37]) {
         let sleeper = Sleeper::start_as_pid_1(kip_sleep().arg("1h"));
         sleeper.signal(signal);

@@ -39,15 +39,47 @@ impl Random {
     }
 }
 
-const UNITS: &[&[u8]] = &[b"ns", b"us", b"\xc2\xb5s", b"\xce\xbcs", b"ms", b"s", b"m", b"h"];
+const UNITS: &[&[u8]] = &[
+    b"ns",
+    b"us",
+    b"\xc2\xb5s",
+    b"\xce\xbcs",
+    b"ms",
+    b"s",
+    b"m",
+    b"h",
+];
 const NO_UNITS: &[&[u8]] = &[
-    b"", b"d", b"S", b"\xb5s", b"\xc2s", b"\x00s", b"sec", b"min", b"nss", b" ", b"-", b"+", b"\xff\xfe\xfd\xfc",
+    b"",
+    b"d",
+    b"S",
+    b"\xb5s",
+    b"\xc2s",
+    b"\x00s",
+    b"sec",
+    b"min",
+    b"nss",
+    b" ",
+    b"-",
+    b"+",
+    b"\xff\xfe\xfd\xfc",
 ];
 /// Numbers beside the limits of 63 and 64 bits, in several units.
 const EDGES: &[&[u8]] = &[
-    b"9223372036854775807", b"9223372036854775808", b"9223372036854775809", b"922337203685477580",
-    b"922337203685477581", b"9223372036854775", b"9223372036854", b"9223372036", b"153722867", b"2562047",
-    b"18446744073709551615", b"18446744073709551616", b"9223372036854775799", b"92233720368547758079",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"9223372036854775809",
+    b"922337203685477580",
+    b"922337203685477581",
+    b"9223372036854775",
+    b"9223372036854",
+    b"9223372036",
+    b"153722867",
+    b"2562047",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"9223372036854775799",
+    b"92233720368547758079",
 ];
 
 fn digits(random: &mut Random, text: &mut Vec<u8>) {
@@ -62,7 +94,11 @@ fn digits(random: &mut Random, text: &mut Vec<u8>) {
     }
     let most = if random.one_in(6) { 40 } else { 9 };
     for _ in 0..random.below(most + 1) {
-        let digit = if random.one_in(3) { 0 } else { random.below(10) };
+        let digit = if random.one_in(3) {
+            0
+        } else {
+            random.below(10)
+        };
         text.push(b'0' + u8::try_from(digit).expect("a digit"));
     }
 }
@@ -95,9 +131,15 @@ fn duration(random: &mut Random) -> Vec<u8> {
 }
 
 fn setting(name: &str, default: u64) -> u64 {
-    env::var(name).map_or(default, |value| {
-        value.parse().unwrap_or_else(|_| panic!("{name}: {value:?} is not a number, e.g. {default}"))
-    })
+    let Ok(value) = env::var(name) else {
+        return default;
+    };
+    let number = value.parse();
+    assert!(
+        number.is_ok(),
+        "{name}: {value:?} is not a number, e.g. {default}"
+    );
+    number.unwrap_or(default)
 }
 
 /// What Go says to each text, one line each.
@@ -135,7 +177,10 @@ fn go_answers(texts: &[Vec<u8>]) -> Vec<String> {
 }
 
 fn our_answer(text: &[u8]) -> String {
-    parse(text).map_or_else(|error| format!("{error:?}"), |nanoseconds| nanoseconds.to_string())
+    parse(text).map_or_else(
+        |error| format!("{error:?}"),
+        |nanoseconds| nanoseconds.to_string(),
+    )
 }
 
 #[test]
@@ -145,24 +190,53 @@ fn go_and_we_read_every_duration_alike() {
     let seed = setting("KIP_SLEEP_DIFFERENTIAL_SEED", 1);
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let table = CASES.iter().map(|(text, _)| text.to_vec());
-    let texts: Vec<_> = table.chain((0..count).map(|_| duration(&mut random))).collect();
+    let texts: Vec<_> = table
+        .chain((0..count).map(|_| duration(&mut random)))
+        .collect();
 
     let answers = go_answers(&texts);
 
     assert_eq!(answers.len(), texts.len());
     for ((text, expected), answer) in CASES.iter().zip(&answers) {
-        let expected = expected.map_or_else(|error| format!("{error:?}"), |value| value.to_string());
-        assert_eq!(*answer, expected, "Go does not agree with the table: {}", text.escape_ascii());
+        let expected =
+            expected.map_or_else(|error| format!("{error:?}"), |value| value.to_string());
+        assert_eq!(
+            *answer,
+            expected,
+            "Go does not agree with the table: {}",
+            text.escape_ascii()
+        );
     }
     let different: Vec<_> = texts
         .iter()
         .zip(&answers)
         .filter(|(text, answer)| our_answer(text) != **answer)
-        .map(|(text, answer)| format!("{}: Go {answer}, we {}", text.escape_ascii(), our_answer(text)))
+        .map(|(text, answer)| {
+            format!(
+                "{}: Go {answer}, we {}",
+                text.escape_ascii(),
+                our_answer(text)
+            )
+        })
         .collect();
-    assert!(different.is_empty(), "{} differ: {:#?}", different.len(), &different[..different.len().min(20)]);
-    let accepted = answers.iter().filter(|answer| answer.parse::<i64>().is_ok()).count();
-    println!("{} texts, {accepted} of them durations, all alike (seed {seed})", texts.len());
+    assert!(
+        different.is_empty(),
+        "{} differ: {:#?}",
+        different.len(),
+        &different[..different.len().min(20)]
+    );
+    let accepted = answers
+        .iter()
+        .filter(|answer| answer.parse::<i64>().is_ok())
+        .count();
+    println!(
+        "{} texts, {accepted} of them durations, all alike (seed {seed})",
+        texts.len()
+    );
     // Otherwise the generator makes only one kind, and the test says little.
-    assert!(accepted * 5 > texts.len() && accepted * 5 < texts.len() * 4, "{accepted} of {}", texts.len());
+    assert!(
+        accepted * 5 > texts.len() && accepted * 5 < texts.len() * 4,
+        "{accepted} of {}",
+        texts.len()
+    );
 }

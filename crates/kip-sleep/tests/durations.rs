@@ -12,7 +12,13 @@ fn every_duration_of_the_table_is_read_as_go_reads_it() {
     let wrong: Vec<_> = CASES
         .iter()
         .filter(|(text, expected)| parse(text) != *expected)
-        .map(|(text, expected)| format!("{}: {:?}, not {expected:?}", text.escape_ascii(), parse(text)))
+        .map(|(text, expected)| {
+            format!(
+                "{}: {:?}, not {expected:?}",
+                text.escape_ascii(),
+                parse(text)
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -9,11 +9,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use process::{KIP_SLEEP, Sleeper, command, with_file_limit, with_umask};
+use process::{KIP_SLEEP, Sleeper, command, with_file_limit, with_read_only, with_umask};
 
 /// A new empty folder.
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("install").join(name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("install")
+        .join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder).expect("the last run's folder goes");
     }
@@ -29,13 +31,27 @@ fn install(target: &Path) -> Command {
 
 #[track_caller]
 fn installed(output: &Output, target: &Path) {
-    assert!(output.status.success(), "{}: {}", output.status, output.stderr.escape_ascii());
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        output.stderr.escape_ascii()
+    );
     assert!(output.stdout.is_empty() && output.stderr.is_empty());
-    let mode = fs::metadata(target).expect("it is there").permissions().mode();
+    let mode = fs::metadata(target)
+        .expect("it is there")
+        .permissions()
+        .mode();
     assert_eq!(mode, 0o100_555, "{mode:o}");
     let same = fs::read(target).expect("readable") == fs::read(KIP_SLEEP).expect("readable");
     assert!(same, "other content");
-    assert!(command(target).arg("1ns").status().expect("it starts").success());
+    assert!(
+        command(target)
+            .arg("1ns")
+            .status()
+            .expect("it starts")
+            .success()
+    );
 }
 
 #[track_caller]
@@ -47,7 +63,13 @@ fn failed(output: &Output, message: &str) {
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut names: Vec<_> = entries
-        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("readable")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names
@@ -58,7 +80,9 @@ fn the_copy_is_whole_executable_and_alone_whatever_the_umask() {
     for umask in [0o000, 0o022, 0o077, 0o777] {
         let folder = folder(&format!("umask-{umask:o}"));
         let target = folder.join("sleep");
-        let output = with_umask(&mut install(&target), umask).output().expect("it starts");
+        let output = with_umask(&mut install(&target), umask)
+            .output()
+            .expect("it starts");
         installed(&output, &target);
         assert_eq!(names(&folder), ["sleep"]);
     }
@@ -67,7 +91,10 @@ fn the_copy_is_whole_executable_and_alone_whatever_the_umask() {
 #[test]
 fn a_copy_installs_itself_by_a_relative_name() {
     let folder = folder("relative");
-    installed(&install(&folder.join("sleep")).output().expect("it starts"), &folder.join("sleep"));
+    installed(
+        &install(&folder.join("sleep")).output().expect("it starts"),
+        &folder.join("sleep"),
+    );
     let output = command(Path::new("./sleep"))
         .args(["install", "again"])
         .current_dir(&folder)
@@ -95,7 +122,10 @@ fn a_link_is_replaced_and_its_target_left_alone() {
     let folder = folder("link");
     fs::write(folder.join("other"), "other").expect("written");
     std::os::unix::fs::symlink("other", folder.join("sleep")).expect("linked");
-    installed(&install(&folder.join("sleep")).output().expect("it starts"), &folder.join("sleep"));
+    installed(
+        &install(&folder.join("sleep")).output().expect("it starts"),
+        &folder.join("sleep"),
+    );
     assert_eq!(fs::read(folder.join("other")).expect("readable"), b"other");
 }
 
@@ -110,10 +140,17 @@ fn a_folder_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_target_that_cannot_be_written_is_named() {
-    // Not by permissions, which root passes over: nobody writes to /proc.
-    let output = install(Path::new("/proc/sleep")).output().expect("it starts");
-    failed(&output, "kip-sleep: cannot create a file beside \"/proc/sleep\": errno 2 (ENOENT)\n");
+fn a_read_only_file_system_is_named() {
+    let folder = folder("read-only");
+    let target = folder.join("sleep");
+    let output = with_read_only(&mut install(&target), &folder)
+        .output()
+        .expect("it starts (a mount namespace needs root: run this test as root)");
+    let message = format!(
+        "kip-sleep: cannot create a file beside \"{}\": errno 30 (EROFS)\n",
+        target.display()
+    );
+    failed(&output, &message);
 }
 
 #[test]
@@ -121,18 +158,25 @@ fn a_target_that_is_a_folder_is_refused_and_nothing_left() {
     let folder = folder("taken");
     fs::create_dir(folder.join("sleep")).expect("a folder");
     let target = folder.join("sleep");
-    let message =
-        format!("kip-sleep: cannot rename a file to \"{}\": errno 21 (EISDIR)\n", target.display());
+    let message = format!(
+        "kip-sleep: cannot rename a file to \"{}\": errno 21 (EISDIR)\n",
+        target.display()
+    );
     failed(&install(&target).output().expect("it starts"), &message);
     assert_eq!(names(&folder), ["sleep"]);
 }
 
 #[test]
 fn a_path_that_is_too_long_is_refused() {
-    let output = install(Path::new(&"x".repeat(4_090))).output().expect("it starts");
+    let output = install(Path::new(&"x".repeat(4_090)))
+        .output()
+        .expect("it starts");
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(message.ends_with("x\": errno 36 (ENAMETOOLONG)\n"), "{message}");
+    assert!(
+        message.ends_with("x\": errno 36 (ENAMETOOLONG)\n"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -141,9 +185,13 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
     let target = folder.join("sleep");
     fs::write(&target, "old").expect("written");
     // The first write is cut short at the limit, the second fails.
-    let output = with_file_limit(&mut install(&target), 100, true).output().expect("it starts");
-    let message =
-        format!("kip-sleep: cannot write a file beside \"{}\": errno 27 (EFBIG)\n", target.display());
+    let output = with_file_limit(&mut install(&target), 100, true)
+        .output()
+        .expect("it starts");
+    let message = format!(
+        "kip-sleep: cannot write a file beside \"{}\": errno 27 (EFBIG)\n",
+        target.display()
+    );
     failed(&output, &message);
     assert_eq!(fs::read(&target).expect("readable"), b"old");
     assert_eq!(names(&folder), ["sleep"]);
@@ -153,8 +201,15 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
 fn what_a_killed_installation_left_behind_is_no_obstacle() {
     let folder = folder("killed");
     let target = folder.join("sleep");
-    let output = with_file_limit(&mut install(&target), 100, false).output().expect("it starts");
-    assert_eq!(output.status.signal(), Some(libc::SIGXFSZ), "{}", output.status);
+    let output = with_file_limit(&mut install(&target), 100, false)
+        .output()
+        .expect("it starts");
+    assert_eq!(
+        output.status.signal(),
+        Some(libc::SIGXFSZ),
+        "{}",
+        output.status
+    );
     let left = names(&folder);
     assert!(left.len() == 1 && left[0].starts_with("sleep."), "{left:?}");
 
@@ -167,7 +222,9 @@ fn many_installations_at_once_all_end_well() {
     let folder = folder("many");
     let target = folder.join("sleep");
     for _ in 0..10 {
-        let children: Vec<_> = (0..8).map(|_| install(&target).spawn().expect("it starts")).collect();
+        let children: Vec<_> = (0..8)
+            .map(|_| install(&target).spawn().expect("it starts"))
+            .collect();
         for child in children {
             let output = child.wait_with_output().expect("it ends");
             assert!(output.status.success(), "{}", output.status);

@@ -63,7 +63,7 @@ impl Identity {
         );
         let elsewhere_allowed = findings.take(elsewhere);
         let own_namespace = own.unwrap_or(namespace);
-        let is_elsewhere = own_namespace != namespace;
+        let is_elsewhere = names::dns_label(namespace).is_ok() && own_namespace != namespace;
         if is_elsewhere && !elsewhere_allowed {
             let wrong = format!(
                 "is not the daemon's own namespace {own_namespace:?}, and an owner cannot be in another one; \

@@ -167,7 +167,7 @@ fn every_change_of_what_is_ours_is_put_right() {
         ("object", |live| live.uid = "ds-2".to_owned()),
         ("label removed", |live| live.labels.clear()),
         ("label changed", |live| {
-            live.labels.values_mut().for_each(|value| value.push('x'))
+            live.labels.values_mut().for_each(|value| value.push('x'));
         }),
         ("owner", |live| live.owners.clear()),
     ] {

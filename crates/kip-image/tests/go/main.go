@@ -64,9 +64,9 @@ func parts(text string) []string {
 	if pulled, err := reference.ParseDockerRef(text); err == nil {
 		fields[6] = pulled.String()
 	}
-	if any, err := reference.ParseAnyReference(text); err == nil {
-		_, named := any.(reference.Named)
-		fields[7], fields[8] = any.String(), fmt.Sprint(!named)
+	if either, err := reference.ParseAnyReference(text); err == nil {
+		_, named := either.(reference.Named)
+		fields[7], fields[8] = either.String(), fmt.Sprint(!named)
 	}
 	return fields
 }

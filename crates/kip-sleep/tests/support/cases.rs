@@ -55,7 +55,7 @@ pub(crate) const CASES: &[Case] = &[
     // Not durations.
     (b"", Err(Invalid)), (b"-", Err(Invalid)), (b"+", Err(Invalid)), (b".", Err(Invalid)), (b"-.", Err(Invalid)),
     (b"s", Err(Invalid)), (b".s", Err(Invalid)), (b"+.s", Err(Invalid)), (b"-s", Err(Invalid)), (b"h1", Err(Invalid)),
-    (b"--1s", Err(Invalid)), (b"+-1s", Err(Invalid)), (b" 1s", Err(Invalid)), (b"install", Err(Invalid)), (b"1h-1m", Err(UnknownUnit)),
+    (b"--1s", Err(Invalid)), (b"+-1s", Err(Invalid)), (b" 1s", Err(Invalid)), (b"installs", Err(Invalid)), (b"1h-1m", Err(UnknownUnit)),
     (b"1s.s", Err(Invalid)), (b"\x001s", Err(Invalid)), (b"infinity", Err(Invalid)), (b"--help", Err(Invalid)),
     (b"3", Err(MissingUnit)), (b"-3", Err(MissingUnit)), (b"00", Err(MissingUnit)), (b"0.0", Err(MissingUnit)), (b"1.", Err(MissingUnit)),
     (b".5", Err(MissingUnit)), (b"1.2.3s", Err(MissingUnit)), (b"1..5s", Err(MissingUnit)), (b"1h30", Err(MissingUnit)), (b"-0.", Err(MissingUnit)),

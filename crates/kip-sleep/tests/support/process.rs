@@ -1,9 +1,8 @@
 //! Running the program and looking at the process: what it waits for, its memory, its threads.
-#![allow(
-    dead_code,
-    reason = "each test program uses a part of it"
-)]
+#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::panic, reason = "this is test code outside of a test function")]
 
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -34,7 +33,11 @@ impl Drop for Sleeper {
 /// lies on the stack, whose pages count as the process's.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env_clear().env("PATH", "/bin").stdin(Stdio::null()).process_group(0);
+    command
+        .env_clear()
+        .env("PATH", "/bin")
+        .stdin(Stdio::null())
+        .process_group(0);
     command
 }
 
@@ -56,16 +59,24 @@ impl Sleeper {
         // The namespace is for the children of one thread, so that it does not hold for the other tests.
         let spawned = thread::scope(|scope| {
             let spawn = || {
-                unshare_pid_namespace()
-                    .expect("a new PID namespace needs root (CAP_SYS_ADMIN): run this test as root");
+                unshare_pid_namespace().expect(
+                    "a new PID namespace needs root (CAP_SYS_ADMIN): run this test as root",
+                );
                 command.spawn().expect("it starts")
             };
-            scope.spawn(spawn).join().expect("the thread does not panic")
+            scope
+                .spawn(spawn)
+                .join()
+                .expect("the thread does not panic")
         });
         let sleeper = Self(spawned);
         let pids = sleeper.proc("status");
         let pids = field(&pids, "NSpid:");
-        assert_eq!(pids.split_whitespace().last(), Some("1"), "not PID 1: {pids}");
+        assert_eq!(
+            pids.split_whitespace().last(),
+            Some("1"),
+            "not PID 1: {pids}"
+        );
         sleeper.wait_until("waits for signals", || sleeper.waits());
         sleeper
     }
@@ -79,20 +90,30 @@ impl Sleeper {
     pub(crate) fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let start = Instant::now();
         while !condition() {
-            assert!(start.elapsed() < DEADLINE, "not after {DEADLINE:?}: {what}\n{}", self.proc("status"));
+            assert!(
+                start.elapsed() < DEADLINE,
+                "not after {DEADLINE:?}: {what}\n{}",
+                self.proc("status")
+            );
             thread::yield_now();
         }
     }
 
     pub(crate) fn state(&self) -> char {
-        field(&self.proc("status"), "State:").trim().chars().next().expect("a state")
+        field(&self.proc("status"), "State:")
+            .trim()
+            .chars()
+            .next()
+            .expect("a state")
     }
 
     /// Whether it is blocked in `rt_sigtimedwait` with no signal left to look at.
     pub(crate) fn waits(&self) -> bool {
         // First the signals: had one come that ends it, it would never again be seen to wait after this.
         let status = self.proc("status");
-        let pending = ["SigPnd:", "ShdPnd:"].iter().any(|name| field(&status, name).trim().contains(|c| c != '0'));
+        let pending = ["SigPnd:", "ShdPnd:"]
+            .iter()
+            .any(|name| field(&status, name).trim().contains(|c| c != '0'));
         !pending && self.state() == 'S' && self.timeout().is_some()
     }
 
@@ -128,7 +149,11 @@ impl Sleeper {
             if let Some(status) = self.0.try_wait().expect("it is our child") {
                 return status;
             }
-            assert!(start.elapsed() < DEADLINE, "still there after {DEADLINE:?}\n{}", self.proc("status"));
+            assert!(
+                start.elapsed() < DEADLINE,
+                "still there after {DEADLINE:?}\n{}",
+                self.proc("status")
+            );
             thread::yield_now();
         }
     }
@@ -167,7 +192,11 @@ fn unshare_pid_namespace() -> io::Result<()> {
 fn pidfd(pid: u32) -> OwnedFd {
     // SAFETY: takes no pointer.
     let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    assert!(descriptor >= 0, "pidfd_open: {}", io::Error::last_os_error());
+    assert!(
+        descriptor >= 0,
+        "pidfd_open: {}",
+        io::Error::last_os_error()
+    );
     let descriptor = i32::try_from(descriptor).expect("a descriptor is an int");
     // SAFETY: it is new and nobody else's.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
@@ -175,7 +204,11 @@ fn pidfd(pid: u32) -> OwnedFd {
 
 #[allow(unsafe_code, reason = "the standard library has no poll")]
 fn wait_readable(descriptor: &OwnedFd) {
-    let mut poll = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut poll = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
     let milliseconds = i32::try_from(DEADLINE.as_millis()).expect("seconds");
     // SAFETY: one `pollfd`, which lives through the call.
     let ready = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
@@ -198,7 +231,10 @@ pub(crate) fn with_umask(command: &mut Command, umask: libc::mode_t) -> &mut Com
 /// ignored, the write fails with `EFBIG` instead.
 #[allow(unsafe_code, reason = "code between fork and exec")]
 pub(crate) fn with_file_limit(command: &mut Command, bytes: u64, ignore: bool) -> &mut Command {
-    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
     // SAFETY: both calls are async-signal-safe; the limit was moved into the closure.
     unsafe {
         command.pre_exec(move || {
@@ -209,6 +245,38 @@ pub(crate) fn with_file_limit(command: &mut Command, bytes: u64, ignore: bool) -
                 0 => Ok(()),
                 _ => Err(io::Error::last_os_error()),
             }
+        })
+    }
+}
+
+/// Makes the command see an empty read-only file system at `folder`, which takes root.
+#[allow(unsafe_code, reason = "code between fork and exec")]
+pub(crate) fn with_read_only<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    let folder = CString::new(folder.as_os_str().as_encoded_bytes()).expect("no NUL");
+    let done = |result| match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    };
+    // SAFETY: all three are system calls; the strings were made before the fork and live in the closure. The new
+    // mount namespace keeps the mounts from everybody else.
+    unsafe {
+        command.pre_exec(move || {
+            let (none, tmpfs) = (std::ptr::null(), c"tmpfs".as_ptr());
+            done(libc::unshare(libc::CLONE_NEWNS))?;
+            done(libc::mount(
+                none,
+                c"/".as_ptr(),
+                none,
+                libc::MS_REC | libc::MS_PRIVATE,
+                none.cast(),
+            ))?;
+            done(libc::mount(
+                tmpfs,
+                folder.as_ptr(),
+                tmpfs,
+                libc::MS_RDONLY,
+                none.cast(),
+            ))
         })
     }
 }

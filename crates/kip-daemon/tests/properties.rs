@@ -1,0 +1,1 @@
+use proptest as _; use num_bigint as _;

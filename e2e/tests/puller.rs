@@ -1,0 +1,16 @@
+//! The image puller on a real cluster: what a user relies on, one sentence a test.
+//!
+//! `hack/run-e2e.sh` makes the cluster and runs them, one after another: some stop parts of the cluster.
+
+#[path = "puller/config.rs"]
+mod config;
+#[path = "puller/faults.rs"]
+mod faults;
+#[path = "puller/heal.rs"]
+mod heal;
+#[path = "puller/install.rs"]
+mod install;
+#[path = "puller/lifecycle.rs"]
+mod lifecycle;
+#[path = "puller/setup.rs"]
+mod setup;

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# The end-to-end tests on a real cluster: kind where kind and a Docker engine are there, else the local cluster
+# (hack/local-cluster.sh), which needs root and no Docker.
+#
+#   hack/run-e2e.sh                 makes the cluster if it is not there, runs every test, leaves the cluster
+#   hack/run-e2e.sh --rm            removes the cluster afterwards, also when a test fails
+#   hack/run-e2e.sh [--rm] NAME …   only the tests whose names contain one of these
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cluster=k8s-image-puller-e2e
+registry_container=$cluster-registry
+remove=
+names=()
+for argument; do
+  case $argument in
+    --rm) remove=yes ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -*) echo "run-e2e: there is no option $argument (see --help)" >&2; exit 64 ;;
+    *) names+=("$argument") ;;
+  esac
+done
+
+say() { printf 'run-e2e: %s\n' "$*" >&2; }
+
+has_kind() { command -v kind >/dev/null && docker info >/dev/null 2>&1; }
+
+# The registry is known under one name to this machine and to the nodes, as kind's documentation of a local
+# registry has it.
+up_kind() {
+  kind get clusters 2>/dev/null | grep -qx "$cluster" || kind create cluster --name "$cluster" --wait 120s --config=- <<'CONFIG'
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes: [{role: control-plane}, {role: worker}, {role: worker}]
+containerdConfigPatches:
+- |-
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "/etc/containerd/certs.d"
+CONFIG
+  docker inspect "$registry_container" >/dev/null 2>&1 ||
+    docker run --detach --name "$registry_container" --network kind --publish 127.0.0.1:5001:5000 registry:2 >/dev/null
+  local node host
+  for node in $(kind get nodes --name "$cluster"); do
+    for host in localhost:5001 docker.io; do
+      docker exec "$node" mkdir -p "/etc/containerd/certs.d/$host"
+      docker exec --interactive "$node" cp /dev/stdin "/etc/containerd/certs.d/$host/hosts.toml" <<<"[host.\"http://$registry_container:5000\"]"
+    done
+  done
+  KUBECONFIG=$(mktemp)
+  kind get kubeconfig --name "$cluster" >"$KUBECONFIG"
+  export KUBECONFIG KIP_REGISTRY=localhost:5001
+}
+
+down_kind() {
+  kind delete cluster --name "$cluster"
+  docker rm --force "$registry_container" >/dev/null
+}
+
+up_local() {
+  hack/local-cluster.sh up --name "$cluster" --nodes 2
+  set -a
+  eval "$(hack/local-cluster.sh env --name "$cluster")"
+  set +a
+  export KIP_CLUSTER=$cluster PATH=$KIP_TOOLS:$PATH
+}
+
+down_local() { hack/local-cluster.sh down --name "$cluster"; }
+
+if has_kind; then kind_of=kind; else kind_of=local; fi
+say "cluster $cluster: $kind_of"
+if [ -n "$remove" ]; then trap '"down_$kind_of"' EXIT; fi
+
+[ -n "${KIP_E2E_SKIP_BUILD:-}" ] || hack/build.sh
+"up_$kind_of"
+hack/image.sh --push "$KIP_REGISTRY"
+
+skip=()
+if [ "$kind_of" = kind ]; then
+  # These stop parts of the cluster, or read its containerd and its logs.
+  skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip made_again_within_a_second)
+  say "not run on kind: ${skip[*]//--skip/}"
+fi
+cargo test --locked -p kip-e2e --test puller -- --test-threads=1 --nocapture "${skip[@]}" "${names[@]}"
