@@ -6,6 +6,8 @@
 mod config;
 #[path = "puller/faults.rs"]
 mod faults;
+#[path = "puller/figures.rs"]
+mod figures;
 #[path = "puller/heal.rs"]
 mod heal;
 #[path = "puller/install.rs"]

@@ -1,1 +1,2 @@
-use proptest as _; use num_bigint as _;
+use num_bigint as _;
+use proptest as _;

@@ -7,10 +7,10 @@ use crate::error::{Fault, ParseError, Problem, Subject};
 
 /// A digest of content, such as `sha256:` and 64 hexadecimal digits.
 ///
-/// The algorithms and the form are those that the [OCI image specification] registers and that registries,
-/// kubelet and container runtimes accept: lower case only, and exactly as long as the hash is.
+/// The algorithms and the form are those of the Go module [`go-digest`], which kubelet and container runtimes use:
+/// lower case only, and exactly as long as the hash is.
 ///
-/// [OCI image specification]: https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md#digests
+/// [`go-digest`]: https://github.com/opencontainers/go-digest
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     algorithm: Algorithm,

@@ -159,6 +159,7 @@ fn refused_references_tell_what_is_wrong_and_where() {
         ("foo_bar.com/x", Problem::HostCharacter, 3),
         ("https://github.com/docker/docker", Problem::Scheme, 0),
         ("foo:http/bar", Problem::Port, 4),
+        ("foo:80a/bar", Problem::Port, 6),
         ("foo:/bar", Problem::Port, 4),
         (":5000/bar", Problem::HostEdge, 0),
         ("[fc00::1]:5000", Problem::RepositoryCharacter, 0),

@@ -16,7 +16,10 @@ use tokio::sync::mpsc;
 use super::setup;
 
 fn deletion(policy: PropagationPolicy) -> DeleteParams {
-    DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() }
+    DeleteParams {
+        propagation_policy: Some(policy),
+        ..DeleteParams::default()
+    }
 }
 
 /// The uid of the `DaemonSet`, once it is another than this one.
@@ -24,7 +27,11 @@ async fn other_than(space: &Space, uid: &str) -> String {
     eventually("the DaemonSet is made again", async || {
         let daemonset = space.daemonset().await.map_err(|error| error.to_string())?;
         let found = daemonset.uid().unwrap_or_default();
-        if found == uid { Err("it is the old one".to_owned()) } else { Ok(found) }
+        if found == uid {
+            Err("it is the old one".to_owned())
+        } else {
+            Ok(found)
+        }
     })
     .await
 }
@@ -92,7 +99,11 @@ async fn a_deletion_in_the_foreground_ends_and_everything_is_held_again() {
         let entries = setup::push_images(&space.cluster, 2, 64);
         setup::installed(space, &entries).await;
         let uid = space.daemonset().await.unwrap().uid().unwrap();
-        space.api::<DaemonSet>().delete(NAME, &deletion(PropagationPolicy::Foreground)).await.unwrap();
+        space
+            .api::<DaemonSet>()
+            .delete(NAME, &deletion(PropagationPolicy::Foreground))
+            .await
+            .unwrap();
         other_than(space, &uid).await;
         space.all_held(&entries).await;
     })
@@ -106,12 +117,25 @@ async fn a_deletion_that_orphans_the_pods_loses_none_of_them() {
         setup::installed(space, &entries).await;
         let before = space.fingerprints().await.unwrap();
         let uid = space.daemonset().await.unwrap().uid().unwrap();
-        space.api::<DaemonSet>().delete(NAME, &deletion(PropagationPolicy::Orphan)).await.unwrap();
+        space
+            .api::<DaemonSet>()
+            .delete(NAME, &deletion(PropagationPolicy::Orphan))
+            .await
+            .unwrap();
         let uid = other_than(space, &uid).await;
         eventually("the pods are adopted", async || {
-            let pods = space.holder_pods().await.map_err(|error| error.to_string())?;
-            let adopted = pods.iter().filter(|pod| pod.owner_references().iter().any(|owner| owner.uid == uid));
-            if adopted.count() == before.len() { Ok(()) } else { Err(format!("{pods:#?}")) }
+            let pods = space
+                .holder_pods()
+                .await
+                .map_err(|error| error.to_string())?;
+            let adopted = pods
+                .iter()
+                .filter(|pod| pod.owner_references().iter().any(|owner| owner.uid == uid));
+            if adopted.count() == before.len() {
+                Ok(())
+            } else {
+                Err(format!("{pods:#?}"))
+            }
         })
         .await;
         assert_eq!(space.fingerprints().await.unwrap(), before);
@@ -125,8 +149,15 @@ async fn after_an_orphaning_deletion_and_an_edit_no_pod_holds_the_old_list() {
         let old = setup::push_images(&space.cluster, 2, 64);
         setup::installed(space, &old).await;
         let new = setup::push_images(&space.cluster, 3, 64);
-        space.api::<DaemonSet>().delete(NAME, &deletion(PropagationPolicy::Orphan)).await.unwrap();
-        space.edit_config(json!({"IMAGES": setup::list(&new)})).await.unwrap();
+        space
+            .api::<DaemonSet>()
+            .delete(NAME, &deletion(PropagationPolicy::Orphan))
+            .await
+            .unwrap();
+        space
+            .edit_config(json!({"IMAGES": setup::list(&new)}))
+            .await
+            .unwrap();
         space.all_held(&new).await;
     })
     .await;

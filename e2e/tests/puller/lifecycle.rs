@@ -19,7 +19,10 @@ async fn daemon_after(space: &Space, before: &Pod) {
         let is_new = pod.uid() != before.uid() || restarts(&pod) > restarts(before);
         anyhow::ensure!(is_new && space::is_ready(&pod), "{:?}", pod.status);
         let metrics = space.metrics().await?;
-        anyhow::ensure!(metrics.contains("kip_applies_total{result=\"unchanged\"} 1"), "{metrics}");
+        anyhow::ensure!(
+            metrics.contains("kip_applies_total{result=\"unchanged\"} 1"),
+            "{metrics}"
+        );
         Ok(())
     })
     .await;
@@ -34,11 +37,17 @@ async fn a_restarted_or_killed_daemon_restarts_no_pod_and_asks_no_registry() {
         let registry = space.cluster.registry_log().unwrap();
 
         let daemon = space.daemon_ready().await;
-        space.api::<Pod>().delete(&daemon.name_any(), &DeleteParams::default()).await.unwrap();
+        space
+            .api::<Pod>()
+            .delete(&daemon.name_any(), &DeleteParams::default())
+            .await
+            .unwrap();
         daemon_after(space, &daemon).await;
 
         let daemon = space.daemon_ready().await;
-        let (_, _, pid) = setup::task(space, &daemon, "kubernetes-image-puller").await.unwrap();
+        let (_, _, pid) = setup::task(space, &daemon, "kubernetes-image-puller")
+            .await
+            .unwrap();
         setup::signal(&pid, "KILL");
         daemon_after(space, &daemon).await;
 
@@ -83,8 +92,18 @@ async fn an_uninstall_leaves_nothing_and_nothing_is_made_after_it() {
             left.extend(names(&space.api::<Pod>()).await?);
             left.extend(names(&space.api::<Role>()).await?);
             left.extend(names(&space.api::<RoleBinding>()).await?);
-            left.extend(names(&space.api::<ConfigMap>()).await?.into_iter().filter(|name| name != "kube-root-ca.crt"));
-            left.extend(names(&space.api::<ServiceAccount>()).await?.into_iter().filter(|name| name != "default"));
+            left.extend(
+                names(&space.api::<ConfigMap>())
+                    .await?
+                    .into_iter()
+                    .filter(|name| name != "kube-root-ca.crt"),
+            );
+            left.extend(
+                names(&space.api::<ServiceAccount>())
+                    .await?
+                    .into_iter()
+                    .filter(|name| name != "default"),
+            );
             anyhow::ensure!(left.is_empty(), "{left:?}");
             Ok(())
         })
@@ -92,7 +111,9 @@ async fn an_uninstall_leaves_nothing_and_nothing_is_made_after_it() {
         let requests = audit.requests().unwrap();
         let in_space = |resource: &str| {
             let resource = resource.to_owned();
-            requests.iter().filter(move |request| request.resource() == resource && request.namespace() == space.name)
+            requests.iter().filter(move |request| {
+                request.resource() == resource && request.namespace() == space.name
+            })
         };
         let deleted: Timestamp = in_space("deployments")
             .find(|request| request.verb == "delete" && request.code() == 200)
@@ -110,7 +131,13 @@ async fn names<K>(api: &Api<K>) -> anyhow::Result<Vec<String>>
 where
     K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
-    Ok(api.list(&ListParams::default()).await?.items.iter().map(kube::ResourceExt::name_any).collect())
+    Ok(api
+        .list(&ListParams::default())
+        .await?
+        .items
+        .iter()
+        .map(kube::ResourceExt::name_any)
+        .collect())
 }
 
 #[tokio::test]
@@ -123,7 +150,11 @@ async fn cleaning_up_on_shutdown_is_what_the_setting_says() {
         space.all_held(&entries).await;
         let uid = space.daemonset().await.unwrap().uid();
         let daemon = space.daemon_ready().await;
-        space.api::<Pod>().delete(&daemon.name_any(), &DeleteParams::default()).await.unwrap();
+        space
+            .api::<Pod>()
+            .delete(&daemon.name_any(), &DeleteParams::default())
+            .await
+            .unwrap();
         eventually("the new daemon has made another DaemonSet", async || {
             let now = space.daemonset().await?.uid();
             anyhow::ensure!(now != uid, "it is the old one");

@@ -15,7 +15,8 @@ pub(crate) type Entries = Vec<(String, String)>;
 /// Small images that no node has, with a program of their own that sleeps.
 pub(crate) fn push_images(cluster: &Cluster, count: usize, kibibytes: usize) -> Entries {
     let registry = cluster.registry_client();
-    let program = std::fs::read(repository().join("bin/kip-sleep")).expect("make build makes bin/kip-sleep");
+    let program =
+        std::fs::read(repository().join("bin/kip-sleep")).expect("make build makes bin/kip-sleep");
     (0..count)
         .map(|number| {
             let unique = cluster.unique();
@@ -24,15 +25,23 @@ pub(crate) fn push_images(cluster: &Cluster, count: usize, kibibytes: usize) -> 
                 vec![Entry::file("sleep", program.clone()).with_mode(0o555)],
                 vec![Entry::file("filler", filler)],
             ];
-            let layers = layers.iter().map(|entries| Layer::new(entries).expect("a layer can be made")).collect();
+            let layers = layers
+                .iter()
+                .map(|entries| Layer::new(entries).expect("a layer can be made"))
+                .collect();
             let config = Config {
                 entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
                 ..Config::default()
             };
             let image = Image::new(layers, &config).expect("an image can be made");
             let repository = format!("test/{unique}");
-            registry.push(&repository, "1", &image).expect("the registry takes the image");
-            (format!("image-{number}"), format!("{}/{repository}:1", cluster.registry))
+            registry
+                .push(&repository, "1", &image)
+                .expect("the registry takes the image");
+            (
+                format!("image-{number}"),
+                format!("{}/{repository}:1", cluster.registry),
+            )
         })
         .collect()
 }
@@ -40,11 +49,16 @@ pub(crate) fn push_images(cluster: &Cluster, count: usize, kibibytes: usize) -> 
 /// Every sample image, in an edition that no node has.
 pub(crate) fn push_samples(cluster: &Cluster) -> Entries {
     let unique = cluster.unique();
-    let edition = Edition { prefix: &format!("samples-{unique}"), tag: "1", salt: &unique };
-    let pushed = samples::push_all(&cluster.registry_client(), edition).expect("the registry takes the samples");
+    let edition = Edition {
+        prefix: &format!("samples-{unique}"),
+        tag: "1",
+        salt: &unique,
+    };
+    let pushed = samples::push_all(&cluster.registry_client(), edition)
+        .expect("the registry takes the samples");
     pushed
         .iter()
-        .map(|image| (image.name.to_owned(), format!("{}/{}:{}", cluster.registry, image.repository, image.tag)))
+        .map(|image| (image.name.to_owned(), image.reference()))
         .collect()
 }
 
@@ -66,7 +80,11 @@ fn noise(seed: &str, length: usize) -> Vec<u8> {
 
 /// The list as the setting `IMAGES` has it.
 pub(crate) fn list(entries: &Entries) -> String {
-    entries.iter().map(|(name, image)| format!("{name}={image}")).collect::<Vec<_>>().join(";")
+    entries
+        .iter()
+        .map(|(name, image)| format!("{name}={image}"))
+        .collect::<Vec<_>>()
+        .join(";")
 }
 
 /// The chart's values for this list.
@@ -76,42 +94,82 @@ pub(crate) fn values(entries: &Entries) -> Value {
 
 /// Installs the chart with this list, and waits until all is held.
 pub(crate) async fn installed(space: &Space, entries: &Entries) -> Release {
-    let release = Release::install(&space.name, &values(entries)).await.expect("helm install");
+    let release = Release::install(&space.name, &values(entries))
+        .await
+        .expect("helm install");
     space.all_held(entries).await;
     release
 }
 
 /// Id and host process id of a pod's container on its node; an empty name means the pod's sandbox.
-pub(crate) async fn task(space: &Space, pod: &Pod, container: &str) -> Result<(String, String, String)> {
-    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).context("no node")?;
+pub(crate) async fn task(
+    space: &Space,
+    pod: &Pod,
+    container: &str,
+) -> Result<(String, String, String)> {
+    let node = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.node_name.clone())
+        .context("no node")?;
     let id = if container.is_empty() {
-        let filter = format!("labels.\"io.kubernetes.pod.uid\"=={},labels.\"io.cri-containerd.kind\"==sandbox", pod.uid().unwrap_or_default());
-        let ids = space.cluster.ctr(&node, &["containers", "ls", "-q", &filter]).await?;
+        let filter = format!(
+            "labels.\"io.kubernetes.pod.uid\"=={},labels.\"io.cri-containerd.kind\"==sandbox",
+            pod.uid().unwrap_or_default()
+        );
+        let ids = space
+            .cluster
+            .ctr(&node, &["containers", "ls", "-q", &filter])
+            .await?;
         ids.trim().to_owned()
     } else {
-        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-        let status = statuses.into_iter().find(|status| status.name == container).context("no such container")?;
+        let statuses = pod
+            .status
+            .iter()
+            .flat_map(|status| status.container_statuses.iter().flatten());
+        let status = statuses
+            .into_iter()
+            .find(|status| status.name == container)
+            .context("no such container")?;
         let id = status.container_id.as_deref().context("no container id")?;
         id.trim_start_matches("containerd://").to_owned()
     };
     let tasks = space.cluster.ctr(&node, &["tasks", "ls"]).await?;
-    let line = tasks.lines().find(|line| line.starts_with(&id) && !id.is_empty()).with_context(|| format!("no task {id:?} in\n{tasks}"))?;
-    let pid = line.split_whitespace().nth(1).context("no process id")?.to_owned();
+    let line = tasks
+        .lines()
+        .find(|line| line.starts_with(&id) && !id.is_empty())
+        .with_context(|| format!("no task {id:?} in\n{tasks}"))?;
+    let pid = line
+        .split_whitespace()
+        .nth(1)
+        .context("no process id")?
+        .to_owned();
     Ok((node, id, pid))
 }
 
 /// Sends a signal to a process of this machine.
 pub(crate) fn signal(pid: &str, signal: &str) {
-    let status = std::process::Command::new("kill").args(["-s", signal, pid]).status();
-    assert!(status.is_ok_and(|status| status.success()), "kill -s {signal} {pid}");
+    let status = std::process::Command::new("kill")
+        .args(["-s", signal, pid])
+        .status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "kill -s {signal} {pid}"
+    );
 }
 
 /// Stops a component of the cluster for as long as the body runs; starts it again also when the body panics.
 pub(crate) async fn without(cluster: &Cluster, component: &str, body: impl AsyncFnOnce()) {
     use futures::FutureExt as _;
-    cluster.local(&["stop", component]).await.expect("the component can be stopped");
+    cluster
+        .local(&["stop", component])
+        .await
+        .expect("the component can be stopped");
     let result = std::panic::AssertUnwindSafe(body()).catch_unwind().await;
-    cluster.local(&["start", component]).await.expect("the component can be started");
+    cluster
+        .local(&["start", component])
+        .await
+        .expect("the component can be started");
     if let Err(panic) = result {
         std::panic::resume_unwind(panic);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use kip_image::Reference;
+use kip_image::{ParseError, Reference};
 use sha2::{Digest as _, Sha256};
 
 use super::names::{self, LABEL_MAX};
@@ -62,7 +62,7 @@ fn parse_entry(entry: &str) -> Result<Image, String> {
         None => (None, entry),
         Some((name, image)) => (Some(name.trim()), image.trim()),
     };
-    let reference = Reference::parse(image).map_err(|error| error.to_string())?;
+    let reference = Reference::parse(image).map_err(|error| place(&error))?;
     let name = match name {
         None => derive_name(&reference),
         Some(name) => {
@@ -79,6 +79,15 @@ fn parse_entry(entry: &str) -> Result<Image, String> {
         name,
         image: image.to_owned(),
     })
+}
+
+/// What is wrong with a reference, and where. The entry itself and an example are in the problem already.
+pub(super) fn place(error: &ParseError) -> String {
+    format!(
+        "{} at character {} of the reference",
+        error.problem(),
+        error.position() + 1
+    )
 }
 
 /// A container name for an entry without one. It depends on nothing but the reference, so that it stays

@@ -142,7 +142,8 @@ fn sleep_image(text: Option<&str>) -> Result<Option<String>, Problem> {
     let Some(text) = text else {
         return Ok(None);
     };
-    let reference = Reference::parse(text).map_err(|error| Problem::new(VARIABLE, text, error))?;
+    let reference = Reference::parse(text)
+        .map_err(|error| Problem::new(VARIABLE, text, images::place(&error)))?;
     if format!("{}/{}", reference.registry(), reference.repository()) == ORIGINAL {
         let wrong = "is the Go image puller's image, which cannot install this one's sleep program; \
                      remove the setting, the daemon's own image is used then";

@@ -31,8 +31,8 @@ const OFFICIAL: &str = "library/";
 /// repository of one part is in `library`.
 ///
 /// # Differences to the Go module
-/// - `foo_bar.com/x` is refused. The Go module takes it for a repository without any registry, and its users
-///   then disagree on where to pull from.
+/// - `foo_bar.com/x` is refused: the first part reads as a registry but is no host name. The Go module then
+///   answers with a repository that has no registry, and a reference here always has one.
 /// - [`familiar`](Self::familiar) never prints what would be read as another reference.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {

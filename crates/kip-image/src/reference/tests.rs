@@ -94,6 +94,8 @@ fn a_tag_beside_a_digest_is_not_pulled() {
         pulled("busybox"),
         Reference::parse("busybox:latest").expect("tagged")
     );
+    let tagged = Reference::parse("busybox:1").expect("tagged");
+    assert_eq!(tagged.clone().as_pulled(), tagged);
     let pinned = Reference::parse(&format!("busybox@{digest}")).expect("pinned");
     assert_eq!(pulled(&format!("busybox:1@{digest}")), pinned);
     assert_eq!(pinned.clone().as_pulled(), pinned);

@@ -24,8 +24,8 @@ const SHOWN: usize = 20;
 enum Comparison {
     BothAccept,
     BothRefuse,
-    /// On purpose: a first part such as `foo_bar.com` is no host name. The Go module reads a reference without any
-    /// registry there; nothing can be pulled by it that all its users agree on.
+    /// On purpose: a first part such as `foo_bar.com` reads as a registry but is no host name. The Go module then
+    /// answers with a repository that has no registry, and a reference here always has one.
     NoRegistry,
     /// On purpose: what the Go module prints as familiar form is another reference, or none.
     LongerFamiliarForm,
@@ -67,6 +67,10 @@ fn compare(input: &str, go: &Answer) -> Comparison {
         return Comparison::Different(format!("{input:?}: {ours:?}, Go: {theirs:?}"));
     }
     let familiar = named.familiar().to_string();
+    let again = Reference::parse(&familiar);
+    if again.as_ref() != Ok(&named) {
+        return Comparison::Different(format!("{input:?}: its familiar form is read as {again:?}"));
+    }
     if familiar == go_named.familiar {
         return compare_any(input, go, Comparison::BothAccept);
     }

@@ -1,0 +1,145 @@
+//! What it costs. Each figure is printed, and held against its limit.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::jiff::Timestamp;
+use kip_e2e::lab::cluster::repository;
+use kip_e2e::lab::release::NAME;
+use kip_e2e::lab::{Daemon, Space, eventually, space};
+
+use super::setup;
+
+#[tokio::test]
+async fn an_idle_daemon_is_small_and_writes_nothing() {
+    space::within("idle", async |space| {
+        let entries = setup::push_images(&space.cluster, 5, 64);
+        setup::installed(space, &entries).await;
+        space.metric_is(r#"kip_nodes{state="complete"}"#, "2").await;
+        let pod = space.daemon_ready().await;
+        let audit = space.cluster.audit_log().unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let user = format!("system:serviceaccount:{}:k8s-image-puller", space.name);
+        let requests = audit.requests().unwrap();
+        let ours = requests.iter().filter(|request| request.user() == user);
+        let (writes, reads): (Vec<_>, Vec<_>) = ours.partition(|request| request.is_write());
+        assert!(
+            !reads.is_empty(),
+            "the audit log knows the daemon by another name than {user}"
+        );
+        assert!(writes.is_empty(), "{writes:#?}");
+        let (_, _, pid) = setup::task(space, &pod, NAME).await.unwrap();
+        let resident = resident_kilobytes(&pid).unwrap();
+        let bytes = std::fs::metadata(repository().join("bin/kip-daemon"))
+            .unwrap()
+            .len();
+        println!("figure: kip-daemon: {bytes} bytes");
+        println!("figure: kip-daemon: resident {resident} kB, idle, 2 nodes, 5 images");
+        println!(
+            "figure: kip-daemon: {} API writes and {} reads in an idle minute",
+            writes.len(),
+            reads.len()
+        );
+        assert!(resident <= 10_000, "{resident} kB");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sleeping_container_costs_hardly_more_than_an_empty_sandbox() {
+    space::within("cgroups", async |space| {
+        let entries = setup::push_images(&space.cluster, 5, 64);
+        setup::installed(space, &entries).await;
+        let pods = space.all_held(&entries).await;
+        let mut sandboxes = Vec::new();
+        let mut sleepers = Vec::new();
+        for pod in &pods {
+            let (_, _, pid) = setup::task(space, pod, "").await.unwrap();
+            sandboxes.push(cgroup_bytes(&pid).unwrap());
+            for (name, _) in &entries {
+                let (_, _, pid) = setup::task(space, pod, name).await.unwrap();
+                sleepers.push(cgroup_bytes(&pid).unwrap());
+            }
+        }
+        let (sandbox, sleeper) = (median(&mut sandboxes), median(&mut sleepers));
+        let kib = |bytes: u64| bytes / 1024;
+        println!(
+            "figure: memory cgroup of a sleeping container: {} KiB, of its sandbox: {} KiB (medians of {} and {})",
+            kib(sleeper), kib(sandbox), sleepers.len(), sandboxes.len()
+        );
+        assert!(sleeper <= sandbox * 3 / 2, "sleepers {sleepers:?}, sandboxes {sandboxes:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_apply_follows_the_start_at_once() {
+    const ROUNDS: usize = 5;
+    let mut taken = Vec::new();
+    for _ in 0..ROUNDS {
+        space::within("start", async |space| taken.push(first_apply(space).await)).await;
+    }
+    let median = median(&mut taken);
+    println!("figure: kip-daemon: start to first apply {median} ms (median of {ROUNDS})");
+    assert!(median <= 2000, "{taken:?}");
+}
+
+/// Milliseconds from the start of the process to the API server's answer to its first apply.
+async fn first_apply(space: &Space) -> u64 {
+    let audit = space.cluster.audit_log().expect("there is an audit log");
+    let started = Timestamp::now();
+    let _daemon = Daemon::start(&[
+        ("IMAGES", "a=registry.invalid/a:1"),
+        ("NAMESPACE", &space.name),
+        ("NODE_SELECTOR", r#"{"no": "node"}"#),
+    ])
+    .expect("the daemon starts");
+    let path = format!("/namespaces/{}/daemonsets/{NAME}", space.name);
+    let answered = eventually("the first apply", async || {
+        let requests = audit.requests()?;
+        let first = requests
+            .iter()
+            .find(|request| request.code() == 201 && request.uri.contains(&path));
+        first
+            .map(|request| request.answered)
+            .context("no apply yet")
+    })
+    .await;
+    u64::try_from(answered.duration_since(started).as_millis()).expect("time goes forward")
+}
+
+fn median(values: &mut [u64]) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+fn resident_kilobytes(pid: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// The memory that the process's cgroup is charged for, in bytes: cgroup v1 or v2.
+fn cgroup_bytes(pid: &str) -> Result<u64> {
+    let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let v1 = cgroups
+        .lines()
+        .find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
+    let file = match v1 {
+        Some(path) => format!("/sys/fs/cgroup/memory{path}/memory.usage_in_bytes"),
+        None => {
+            let path = cgroups
+                .lines()
+                .find_map(|line| line.strip_prefix("0::"))
+                .context("no cgroup")?;
+            format!("/sys/fs/cgroup{path}/memory.current")
+        }
+    };
+    Ok(std::fs::read_to_string(&file)
+        .context(file)?
+        .trim()
+        .parse()?)
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Every test that a change must pass, stage after stage, cheapest first; each prints its seconds.
+#
+#   hack/test.sh             all stages
+#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build chart cluster
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+stages=(format lint unit sleep differential tools build chart cluster)
+[ $# -eq 0 ] || stages=("$@")
+
+say() { printf 'test: %s\n' "$*" >&2; }
+
+# Installs what a fresh Debian does not have; elsewhere, says what is missing.
+need() { # COMMAND PACKAGE
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing $2"
+    { DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$2" ||
+      { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$2"; }; } >/dev/null
+  else
+    say "'$1' is needed (Debian: apt-get install $2)"
+    exit 1
+  fi
+}
+
+freestanding=(-p kip-sleep --features freestanding --profile sleep)
+
+stage_format() {
+  cargo fmt --all --check
+  need shellcheck shellcheck
+  shellcheck --external-sources .ci/run hack/*.sh hack/*/*.sh
+}
+
+stage_lint() {
+  cargo clippy --locked --workspace --all-targets -- -D warnings
+  cargo clippy --locked "${freestanding[@]}" --all-targets -- -D warnings
+  RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
+}
+
+stage_unit() { cargo test --locked; }
+
+# The program itself: its size, its memory, signals as PID 1. Root is needed for the namespaces.
+stage_sleep() { cargo test --locked "${freestanding[@]}"; }
+
+# Beside the Go standard library and the Go module that kubelet uses.
+stage_differential() {
+  cargo test --locked -p kip-sleep --test differential -- --ignored --nocapture
+  cargo test --locked -p kip-image --test differential -- --ignored --nocapture
+}
+
+stage_tools() { hack/tools/build.sh >/dev/null; }
+
+stage_build() {
+  hack/build.sh
+  hack/image.sh
+}
+
+stage_chart() {
+  need docker-registry docker-registry
+  need skopeo skopeo
+  PATH="$(hack/tools/build.sh helm):$PATH" cargo test --locked -p kip-e2e --lib --bins --test chart --test samples
+}
+
+stage_cluster() { KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm; }
+
+need cc gcc
+began=$SECONDS
+times=()
+for stage in "${stages[@]}"; do
+  declare -F "stage_$stage" >/dev/null || { say "there is no stage '$stage' (see the head of hack/test.sh)"; exit 64; }
+done
+for stage in "${stages[@]}"; do
+  say "---- $stage"
+  started=$SECONDS
+  # A test that fails ends all: the stages after it build on it.
+  "stage_$stage"
+  times+=("$stage $((SECONDS - started)) s")
+  say "---- $stage: $((SECONDS - started)) s"
+done
+say "all passed in $((SECONDS - began)) s: $(printf '%s; ' "${times[@]}")"
