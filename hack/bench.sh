@@ -10,7 +10,7 @@ trap 'rm -f "$log"' EXIT
 
 {
   cargo test --locked -p kip-sleep --features freestanding --profile sleep --test figures -- --nocapture
-  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm figures:: made_again_within_a_second hardly_longer_than_a_bare outlives_the_api_server
+  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm figures:: made_again_within_a_second hardly_longer_than_a_bare outlives_the_api_server silently_cut
 } >"$log" 2>&1 || { cat "$log"; exit 1; }
 
 printf 'machine: %s, %s processors, %s, kernel %s\n' \

@@ -73,6 +73,14 @@ if [ -n "$remove" ]; then trap '"down_$kind_of"' EXIT; fi
 [ -n "${KIP_E2E_SKIP_BUILD:-}" ] || hack/build.sh
 "up_$kind_of"
 hack/image.sh --push "$KIP_REGISTRY"
+# A cluster that was left by an earlier run has an older build under the same tag.
+if [ "$kind_of" = local ]; then
+  for node in $KIP_NODES; do
+    stale=$(hack/local-cluster.sh ctr --name "$cluster" "$node" images ls -q 'name~=library/kubernetes-image-puller')
+    # shellcheck disable=SC2086  # one word for each image
+    [ -z "$stale" ] || hack/local-cluster.sh ctr --name "$cluster" "$node" images rm $stale >/dev/null
+  done
+fi
 
 skip=()
 if [ "$kind_of" = kind ]; then

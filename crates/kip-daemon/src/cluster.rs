@@ -32,10 +32,24 @@ pub struct Cluster {
     pub flavour: Option<Flavour>,
     /// The daemon's own Deployment.
     pub deployment: Seen<DeploymentFacts>,
+    /// The uid of the Deployment that was seen first.
+    pub own_uid: Option<String>,
     /// The `DaemonSet`.
     pub live: Seen<Live>,
     /// Its pods, by name.
     pub pods: BTreeMap<String, PodFacts>,
+}
+
+impl Cluster {
+    /// Takes in the Deployment as it is now. One with another uid than the first is not the daemon's own: its
+    /// own was deleted, and this process is a remainder that must not act any more.
+    pub fn see_deployment(&mut self, found: Option<DeploymentFacts>) {
+        let own = found.filter(|deployment| {
+            let uid = &deployment.owner.uid;
+            self.own_uid.get_or_insert_with(|| uid.clone()) == uid
+        });
+        self.deployment = own.into();
+    }
 }
 
 /// What is of interest of the daemon's own Deployment.
@@ -180,4 +194,30 @@ pub enum FailureKind {
     Pull,
     /// The image is on the node, its container does not start.
     Start,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_that_took_the_name_of_the_own_one_is_not_the_own_one() {
+        let deployment = |uid: &str| DeploymentFacts {
+            owner: Owner {
+                name: "d".to_owned(),
+                uid: uid.to_owned(),
+            },
+            terminating: false,
+            image: None,
+        };
+        let mut cluster = Cluster::default();
+        cluster.see_deployment(None);
+        assert_eq!(cluster.deployment, Seen::Absent);
+        cluster.see_deployment(Some(deployment("1")));
+        assert_eq!(cluster.deployment, Seen::Present(deployment("1")));
+        cluster.see_deployment(Some(deployment("2")));
+        assert_eq!(cluster.deployment, Seen::Absent);
+        cluster.see_deployment(Some(deployment("1")));
+        assert_eq!(cluster.deployment, Seen::Present(deployment("1")));
+    }
 }

@@ -102,10 +102,10 @@ impl Controller {
             }
             Observation::Live(live) => cluster.live = live.into(),
             Observation::Deployment(deployment) => {
-                if let Some(deployment) = &deployment {
-                    self.notices.about(&deployment.owner);
+                cluster.see_deployment(deployment);
+                if let Seen::Present(own) = &cluster.deployment {
+                    self.notices.about(&own.owner);
                 }
-                cluster.deployment = deployment.into();
             }
             Observation::Flavour(flavour) => cluster.flavour = Some(flavour),
             Observation::Pod(name, pod) => {

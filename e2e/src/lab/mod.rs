@@ -8,12 +8,14 @@
 pub mod cluster;
 pub mod daemon;
 pub mod logs;
+pub mod proxy;
 pub mod release;
 pub mod space;
 pub mod wait;
 
 pub use self::cluster::Cluster;
 pub use self::daemon::Daemon;
+pub use self::proxy::Proxy;
 pub use self::release::Release;
 pub use self::space::Space;
 pub use self::wait::{DEADLINE, eventually, eventually_within};

@@ -34,7 +34,7 @@ pub async fn eventually_within<T, E: Display>(
             Err(missing) => {
                 assert!(
                     started.elapsed() < deadline,
-                    "{what}: not within {deadline:?}: {missing}"
+                    "{what}: not within {deadline:?}: {missing:#}"
                 );
             }
         }

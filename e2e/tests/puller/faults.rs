@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Node;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::space::restarts;
-use kip_e2e::lab::{eventually, eventually_within, space};
+use kip_e2e::lab::{Daemon, Proxy, eventually, eventually_within, space};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams};
 
@@ -50,13 +50,12 @@ async fn the_daemon_outlives_the_api_server_and_is_right_within_five_seconds_of_
             "figure: API server away for {OUTAGE:?}: right {:.1?} after its return",
             back.elapsed()
         );
-        // Controllers with leader election end when the API server is away, and are started again; ours have none,
-        // and would pause for up to a minute before they look again.
-        for component in ["controller-manager", "scheduler"] {
-            space.cluster.local(&["stop", component]).await.unwrap();
-            space.cluster.local(&["start", component]).await.unwrap();
-        }
-        space.all_held(&entries).await;
+        // The controllers and kubelets of Kubernetes itself pause for up to a minute each before they look again.
+        let patient = Duration::from_secs(180);
+        eventually_within(patient, "all images are held again", async || {
+            space.held(&entries).await
+        })
+        .await;
         let now = space.daemon_ready().await;
         assert_eq!(
             (now.uid(), restarts(&now)),
@@ -167,6 +166,57 @@ async fn a_node_that_joins_later_gets_everything() {
             Ok(())
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_watch_that_was_silently_cut_is_noticed_within_seventy_seconds() {
+    space::within("silence", async |space| {
+        let proxy = Proxy::start().await.unwrap();
+        let daemon = Daemon::start(&[
+            ("KUBECONFIG", proxy.kubeconfig()),
+            ("IMAGES", "a=registry.invalid/a:1"),
+            ("NAMESPACE", &space.name),
+            ("NODE_SELECTOR", r#"{"no": "node"}"#),
+        ])
+        .unwrap();
+        let before = eventually("the first apply", async || space.daemonset().await).await;
+        eventually("the daemon is ready", async || {
+            match daemon.get("/readyz") {
+                Some((200, _)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+        proxy.silence();
+        let silenced = Instant::now();
+        space
+            .api::<DaemonSet>()
+            .delete(NAME, &DeleteParams::background())
+            .await
+            .unwrap();
+        eventually_within(
+            Duration::from_secs(75),
+            "the DaemonSet is made again",
+            async || {
+                let daemonset = space.daemonset().await?;
+                anyhow::ensure!(daemonset.uid() != before.uid(), "it is the old one");
+                Ok(())
+            },
+        )
+        .await;
+        let took = silenced.elapsed();
+        println!("figure: connection silently cut: right after {took:.1?}");
+        assert!(
+            took <= Duration::from_secs(70),
+            "{took:?}\n{}",
+            daemon.log()
+        );
+        assert!(
+            took > Duration::from_secs(1),
+            "the connections were not cut"
+        );
     })
     .await;
 }

@@ -128,15 +128,14 @@ fn cgroup_bytes(pid: &str) -> Result<u64> {
     let v1 = cgroups
         .lines()
         .find_map(|line| line.split_once(":memory:").map(|(_, path)| path));
-    let file = match v1 {
-        Some(path) => format!("/sys/fs/cgroup/memory{path}/memory.usage_in_bytes"),
-        None => {
-            let path = cgroups
-                .lines()
-                .find_map(|line| line.strip_prefix("0::"))
-                .context("no cgroup")?;
-            format!("/sys/fs/cgroup{path}/memory.current")
-        }
+    let file = if let Some(path) = v1 {
+        format!("/sys/fs/cgroup/memory{path}/memory.usage_in_bytes")
+    } else {
+        let path = cgroups
+            .lines()
+            .find_map(|line| line.strip_prefix("0::"))
+            .context("no cgroup")?;
+        format!("/sys/fs/cgroup{path}/memory.current")
     };
     Ok(std::fs::read_to_string(&file)
         .context(file)?

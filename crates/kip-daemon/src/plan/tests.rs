@@ -48,7 +48,7 @@ fn cluster() -> Cluster {
             image: Some("registry.example/puller:1".to_owned()),
         }),
         live: Seen::Absent,
-        pods: BTreeMap::new(),
+        ..Cluster::default()
     }
 }
 
