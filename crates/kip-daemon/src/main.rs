@@ -1,7 +1,7 @@
 //! The command line of the image puller: the only place that reads the environment, and that exits.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -42,25 +42,44 @@ fn main() -> ExitCode {
     let command = match parse(lexopt::Parser::from_env()) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("kip-daemon: {error}\n{USAGE}  see --help");
+            complain(format_args!("kip-daemon: {error}\n{USAGE}  see --help"));
             return ExitCode::from(EXIT_USAGE);
         }
     };
-    let settings = match environment() {
-        Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("kip-daemon: {error}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
-    };
     match command {
-        Command::Version => println!("kip-daemon {}", env!("CARGO_PKG_VERSION")),
-        Command::Help => print!("{}", help()),
-        Command::Check => return check(&settings),
-        Command::Render { json } => return render(&settings, json),
-        Command::Run { listen } => return run(settings, listen),
+        Command::Version => print(concat!("kip-daemon ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help => print(&help()),
+        Command::Check => with_settings(|settings| check(&settings)),
+        Command::Render { json } => with_settings(|settings| render(&settings, json)),
+        Command::Run { listen } => with_settings(|settings| run(settings, listen)),
     }
-    ExitCode::SUCCESS
+}
+
+fn with_settings(act: impl FnOnce(Settings) -> ExitCode) -> ExitCode {
+    match environment() {
+        Ok(settings) => act(settings),
+        Err(error) => {
+            complain(format_args!("kip-daemon: {error}"));
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough and went away is no error.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(format_args!("kip-daemon: standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Writes a line to standard error; where that fails there is nobody left to tell.
+fn complain(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
@@ -95,7 +114,10 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
 
 /// Variables of the environment that are no text are passed over, unless they are settings of ours.
 fn environment() -> Result<Settings, String> {
-    let is_ours = |name: &OsString| VARIABLES.iter().any(|variable| *name == *variable.name);
+    // The client reads KUBECONFIG itself, and a path need not be text.
+    let is_ours = |name: &OsString| {
+        *name != *"KUBECONFIG" && VARIABLES.iter().any(|variable| *name == *variable.name)
+    };
     let mut vars = Vec::new();
     for (name, value) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
         let name = name.to_string_lossy().into_owned();
@@ -108,6 +130,7 @@ fn environment() -> Result<Settings, String> {
 }
 
 fn help() -> String {
+    use std::fmt::Write as _;
     let mut text = USAGE.to_owned();
     for variable in VARIABLES {
         let Variable {
@@ -119,7 +142,7 @@ fn help() -> String {
         } = variable;
         // Writing to a String cannot fail.
         let _ = write!(
-            text,
+            &mut text,
             "\n  {name} (default: {default})\n      {meaning}\n      for example {example}\n"
         );
     }
@@ -128,10 +151,7 @@ fn help() -> String {
 
 fn check(settings: &Settings) -> ExitCode {
     match preview::checked(settings, None) {
-        Ok((identity, config)) => {
-            print!("{}", preview::summary(&identity, &config));
-            ExitCode::SUCCESS
-        }
+        Ok((identity, config)) => print(&preview::summary(&identity, &config)),
         Err(problems) => refuse(&problems),
     }
 }
@@ -148,22 +168,16 @@ fn render(settings: &Settings, json: bool) -> ExitCode {
         preview::yaml(&daemonset)
     };
     match text {
-        Ok(text) => {
-            println!("{}", text.trim_end());
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print(&format!("{}\n", text.trim_end())),
         Err(error) => {
-            eprintln!("kip-daemon: {error}");
+            complain(format_args!("kip-daemon: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn refuse(problems: &Problems) -> ExitCode {
-    for problem in &problems.0 {
-        eprintln!("{problem}");
-    }
-    eprintln!("{} problem(s)", problems.0.len());
+    complain(format_args!("{problems}\n{} problem(s)", problems.0.len()));
     ExitCode::from(EXIT_CONFIG)
 }
 

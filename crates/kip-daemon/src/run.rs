@@ -175,8 +175,13 @@ async fn identify(
         Ok(identity) => return Ok(identity),
         Err(problems) => problems,
     };
+    // What an edit cannot mend is left: the names that come from the Deployment itself.
+    let unnamed = settings.renamed_by(Settings::default());
+    let is_mendable = Identity::from_settings(&unnamed, own_namespace).is_ok();
     let namespace = settings.pod_namespace.as_deref().or(own_namespace);
-    let (Some(config_map), Some(namespace)) = (&settings.config_map_name, namespace) else {
+    let (Some(config_map), Some(namespace), true) =
+        (&settings.config_map_name, namespace, is_mendable)
+    else {
         return Err(Stop::BadSettings(problems).into());
     };
     health.unready(problems.to_string());

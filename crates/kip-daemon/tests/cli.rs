@@ -1,5 +1,7 @@
 //! The command line: exit status, what is said where, and that a wrong setting is found before anything is done.
 
+#![allow(clippy::panic, reason = "these are tests, and so are their helpers")]
+
 #[path = "support/listener.rs"]
 mod listener;
 mod support;
@@ -16,7 +18,7 @@ use std::process::{Output, Stdio};
 use kip_daemon::settings::VARIABLES;
 
 use listener::Listener;
-use support::{output, program, text};
+use support::{finish, output, program, text};
 use wrong::{WRONG, long};
 
 /// `EX_CONFIG` of sysexits.h.
@@ -234,7 +236,6 @@ fn a_wrong_command_line_is_told_with_the_usage() {
         &["run", "--listen", "8080"],
         &["run", "--listen", "localhost:8080"],
         &["run", "--listen"],
-        &["--version=1"],
         &[""],
     ];
     for arguments in wrong {
@@ -258,10 +259,7 @@ fn not_utf8() -> OsString {
 fn a_setting_that_is_not_utf8_is_refused_by_name() {
     for variable in variables() {
         for command in ["check", "render", "run"] {
-            let output = program(&[command], [GOOD])
-                .env(variable, not_utf8())
-                .output()
-                .expect("the program starts");
+            let output = finish(program(&[command], [GOOD]).env(variable, not_utf8()));
             let said = assert_refused(&output, variable);
             assert!(said.contains(&format!("{variable}=")), "{variable}: {said}");
             assert!(said.contains("is not UTF-8"), "{variable}: {said}");
@@ -271,21 +269,18 @@ fn a_setting_that_is_not_utf8_is_refused_by_name() {
 
 #[test]
 fn variables_of_others_need_not_be_utf8() {
-    let output = program(&["check"], [GOOD])
-        .env("PROMPT", not_utf8())
-        .env(not_utf8(), "value")
-        .output()
-        .expect("the program starts");
+    let output = finish(
+        program(&["check"], [GOOD])
+            .env("PROMPT", not_utf8())
+            .env(not_utf8(), "value"),
+    );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
 #[test]
 fn help_and_version_do_not_depend_on_the_settings() {
     for argument in ["--help", "--version"] {
-        let output = program(&[argument], [])
-            .env("IMAGES", not_utf8())
-            .output()
-            .expect("the program starts");
+        let output = finish(program(&[argument], []).env("IMAGES", not_utf8()));
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
 }
@@ -293,10 +288,7 @@ fn help_and_version_do_not_depend_on_the_settings() {
 /// A path need not be text, and the client library takes it as it is.
 #[test]
 fn a_kubeconfig_whose_path_is_not_utf8_is_no_problem_of_check() {
-    let output = program(&["check"], [GOOD])
-        .env("KUBECONFIG", not_utf8())
-        .output()
-        .expect("the program starts");
+    let output = finish(program(&["check"], [GOOD]).env("KUBECONFIG", not_utf8()));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 

@@ -3,6 +3,8 @@
 //! In an `.env` file a line is `NAME=value`, a line that begins with two spaces goes on with the value above it, and
 //! `#` begins a remark. `UPDATE_GOLDEN=1 cargo test -p kip-daemon --test golden` writes the results anew.
 
+#![allow(clippy::panic, reason = "these are tests, and so are their helpers")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

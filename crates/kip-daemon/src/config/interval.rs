@@ -20,7 +20,9 @@ pub(super) fn parse(text: Option<&str>) -> Result<Option<Duration>, Problem> {
         return Ok(Some(Duration::from_secs(3600)));
     };
     let interval = duration(text).map_err(|wrong| Problem::new(VARIABLE, text, wrong))?;
-    if interval.is_zero() {
+    // What is rounded to nothing was not meant as "never".
+    let is_zero = !text.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
+    if interval.is_zero() && is_zero {
         return Ok(None);
     }
     if interval < SHORTEST {
@@ -89,6 +91,8 @@ mod tests {
             "1d",
             "999999999",
             "10ms",
+            "0.0000000000001",
+            "0.1ns",
             "..",
             "1h-",
             "nan",

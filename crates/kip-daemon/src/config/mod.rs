@@ -10,7 +10,7 @@ pub mod scheduling;
 pub mod startup;
 mod structured;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kip_image::Reference;
@@ -96,11 +96,12 @@ impl Config {
 fn pull_secrets(text: Option<&str>, findings: &mut Findings) -> Vec<String> {
     const VARIABLE: &str = "IMAGE_PULL_SECRETS";
     let mut secrets: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     let entries = text.unwrap_or_default().split(';').map(str::trim);
     for name in entries.filter(|name| !name.is_empty()) {
         if let Err(wrong) = names::dns_subdomain(name) {
             findings.add(Problem::new(VARIABLE, name, wrong));
-        } else if secrets.iter().any(|other| other == name) {
+        } else if !seen.insert(name) {
             findings.add(Problem::new(
                 VARIABLE,
                 text.unwrap_or_default(),

@@ -17,6 +17,11 @@ pub struct Problem {
 
 /// A value longer than this is shortened in messages, in characters.
 const SHOWN: usize = 120;
+/// The same for what is wrong, which may repeat a part of the value: so much of its beginning and of its end.
+const SAID: usize = 250;
+/// So many problems are kept, then they are only counted: a megabyte of nonsense would become hundreds of megabytes
+/// of messages.
+const KEPT: usize = 200;
 
 impl Problem {
     /// A problem with the value of a variable.
@@ -24,7 +29,7 @@ impl Problem {
         Self {
             variable,
             value: Some(shorten(value)),
-            wrong: wrong.to_string(),
+            wrong: one_line(&wrong.to_string()),
         }
     }
 
@@ -71,12 +76,20 @@ impl std::error::Error for Problems {}
 
 /// Gathers problems while the settings are read one after another.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Problem>);
+pub(super) struct Findings {
+    kept: Vec<Problem>,
+    /// Variable of the first problem that was only counted, and how many there are.
+    more: Option<(&'static str, usize)>,
+}
 
 impl Findings {
     /// Keeps a problem.
     pub(super) fn add(&mut self, problem: Problem) {
-        self.0.push(problem);
+        if self.kept.len() < KEPT {
+            self.kept.push(problem);
+        } else {
+            self.more.get_or_insert((problem.variable, 0)).1 += 1;
+        }
     }
 
     /// The value, or its default while the problem is kept: the result is discarded in the end.
@@ -92,10 +105,16 @@ impl Findings {
     /// # Errors
     /// All that was found.
     pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
-        if self.0.is_empty() {
+        let Self { mut kept, more } = self;
+        kept.extend(more.map(|(variable, count)| Problem {
+            variable,
+            value: None,
+            wrong: format!("and the settings after it have {count} more problems"),
+        }));
+        if kept.is_empty() {
             Ok(value)
         } else {
-            Err(Problems(self.0))
+            Err(Problems(kept))
         }
     }
 }
@@ -105,4 +124,23 @@ fn shorten(value: &str) -> String {
         None => value.to_owned(),
         Some((end, _)) => format!("{}…", &value[..end]),
     }
+}
+
+/// The text without control characters, which a document's keys may bring, and without its middle where it is long.
+fn one_line(text: &str) -> String {
+    let count = text.chars().count();
+    let mut line = String::with_capacity(text.len().min(8 * SAID));
+    for (index, c) in text.chars().enumerate() {
+        if count > 2 * SAID && index == SAID {
+            line.push('…');
+        }
+        if count <= 2 * SAID || index < SAID || index >= count - SAID {
+            if c.is_control() {
+                line.extend(c.escape_default());
+            } else {
+                line.push(c);
+            }
+        }
+    }
+    line
 }

@@ -38,7 +38,7 @@ impl Quantity {
             format!("{suffix:?} is not a unit of a quantity (m, k, M, G, Ki, Mi, Gi, …)")
         })?;
         let nano = to_nano(whole, fraction, base, exponent)
-            .ok_or_else(|| "is too large for a quantity".to_owned())?;
+            .ok_or_else(|| "is too large, or has too many digits, for a quantity".to_owned())?;
         Ok(Self {
             text: text.to_owned(),
             nano,

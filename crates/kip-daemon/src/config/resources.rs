@@ -28,16 +28,18 @@ pub(super) fn parse(settings: &Settings, findings: &mut Findings) -> Resources {
         cpu_request: read("CACHING_CPU_REQUEST", &settings.caching_cpu_request),
         cpu_limit: read("CACHING_CPU_LIMIT", &settings.caching_cpu_limit),
     };
-    for (request_name, limit_name, request, limit) in [
+    for (request_name, limit_name, is_set, request, limit) in [
         (
             "CACHING_MEMORY_REQUEST",
             "CACHING_MEMORY_LIMIT",
+            settings.caching_memory_request.is_some(),
             &resources.memory_request,
             &resources.memory_limit,
         ),
         (
             "CACHING_CPU_REQUEST",
             "CACHING_CPU_LIMIT",
+            settings.caching_cpu_request.is_some(),
             &resources.cpu_request,
             &resources.cpu_limit,
         ),
@@ -45,8 +47,14 @@ pub(super) fn parse(settings: &Settings, findings: &mut Findings) -> Resources {
         if let (Some(request), Some(limit)) = (request, limit)
             && request.nano() > limit.nano()
         {
-            let wrong = format!("is more than {limit_name}={limit}");
-            findings.add(Problem::new(request_name, request.as_str(), wrong));
+            // The setting that was made is the one to mend, not the default of the other one.
+            findings.add(if is_set {
+                let wrong = format!("is more than {limit_name}={limit}");
+                Problem::new(request_name, request.as_str(), wrong)
+            } else {
+                let wrong = format!("is less than the default {request_name}={request}");
+                Problem::new(limit_name, limit.as_str(), wrong)
+            });
         }
     }
     resources

@@ -11,6 +11,10 @@ use super::names;
 use super::problem::{Findings, Problem};
 use super::structured;
 
+/// The label of a node's operating system, and the only one that the sleep program is made for.
+const OS: &str = "kubernetes.io/os";
+const LINUX: &str = "linux";
+
 /// What decides on which nodes the pods run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scheduling {
@@ -37,16 +41,19 @@ pub(super) fn parse(texts: &Texts<'_>, findings: &mut Findings) -> Scheduling {
     let tolerations: Vec<Toleration> =
         findings.take(structured::parse("TOLERATIONS", texts.tolerations));
 
+    let mut wrong_labels = check_labels(&node_selector);
+    if let Some(os) = node_selector.get(OS).filter(|os| *os != LINUX) {
+        wrong_labels.push(format!(
+            "asks for {OS} {os:?}, but the sleep program is made for {LINUX}"
+        ));
+    }
+
     let mut report = |variable, text: Option<&str>, wrong: Vec<String>| {
         for wrong in wrong {
             findings.add(Problem::new(variable, text.unwrap_or_default(), wrong));
         }
     };
-    report(
-        "NODE_SELECTOR",
-        texts.node_selector,
-        check_labels(&node_selector),
-    );
+    report("NODE_SELECTOR", texts.node_selector, wrong_labels);
     report("AFFINITY", texts.affinity, check_affinity(&affinity));
     let wrong = tolerations
         .iter()
@@ -295,6 +302,7 @@ mod tests {
             ("{a: true}", "{}", "[]"),
             ("[a]", "{}", "[]"),
             ("{a b: c}", "{}", "[]"),
+            ("{kubernetes.io/os: windows}", "{}", "[]"),
             ("{a: 'b c'}", "{}", "[]"),
             ("{", "{}", "[]"),
             ("{}", "[]", "[]"),

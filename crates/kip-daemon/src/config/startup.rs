@@ -48,7 +48,9 @@ impl Identity {
             .as_deref()
             .or(own)
             .unwrap_or(DEFAULT_NAMESPACE);
-        check(&mut findings, "NAMESPACE", namespace, names::dns_label);
+        if settings.namespace.is_some() {
+            check(&mut findings, "NAMESPACE", namespace, names::dns_label);
+        }
         for (variable, name) in [
             ("DEPLOYMENT_NAME", &settings.deployment_name),
             ("CONFIG_MAP_NAME", &settings.config_map_name),
