@@ -195,7 +195,7 @@ What the daemon tells, and its metrics:
   kubectl get --raw /api/v1/namespaces/$namespace/pods/\${daemon#*/}:8080/proxy/metrics
 Delete the DaemonSet: it is back within a second
   kubectl delete daemonset $release; kubectl get daemonset,pods
-Add an image (by hand: kubectl edit configmap k8s-image-puller):
+Add an image to the list: pods that hold it as well take over
   $list | sed 's|IMAGES: .*|&\n    more=$release:${version//\"/};|' | kubectl replace -f -
   kubectl rollout status daemonset/$release
 Break the list: an Event says what is wrong, and the last good list stays

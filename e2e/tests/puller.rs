@@ -16,3 +16,5 @@ mod install;
 mod lifecycle;
 #[path = "puller/setup.rs"]
 mod setup;
+#[path = "puller/surroundings.rs"]
+mod surroundings;
