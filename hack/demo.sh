@@ -61,10 +61,6 @@ step() {
   printf '%s: %s\n' "$heading" "$(since "$started")"
 }
 
-build_programs() {
-  if [ ! -x bin/kip-daemon ] || [ ! -x bin/kip-sleep ]; then hack/build.sh; fi
-}
-
 # What the cluster says, a line each: nodes, the list of images, and the containers of the DaemonSet's pods.
 template='{{range .items}}{{if eq .kind "Node"}}node {{.metadata.name}}
 {{else if eq .kind "ConfigMap"}}{{with .data.IMAGES}}images
@@ -231,7 +227,7 @@ trap 'stop_ticker; printf "\ndemo: stopped. Go on: hack/demo.sh. Remove all: hac
 printf 'The image puller on a Kubernetes of two nodes on this machine, without Docker.\n'
 printf 'The first time takes 10 to 15 minutes, to build Kubernetes; later less than one.\n\n'
 step "Kubernetes, containerd, etcd and Helm from source" hack/tools/build.sh
-step "kip-daemon and kip-sleep" build_programs
+step "kip-daemon and kip-sleep" hack/build.sh
 step "cluster 'demo': control plane, registry, two nodes" hack/local-cluster.sh up
 eval "$(hack/local-cluster.sh env)"
 export KUBECONFIG PATH=$KIP_TOOLS:$PATH

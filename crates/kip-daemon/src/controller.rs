@@ -44,6 +44,8 @@ pub struct Controller {
 struct Memory {
     cluster: Cluster,
     applied: Option<Applied>,
+    /// Whether a valid configuration was ever applied: from then on the daemon is ready.
+    is_ready: bool,
     pace: Pace,
     pauses: Pauses,
     waiting: Option<Why>,
@@ -66,6 +68,7 @@ impl Controller {
         let mut memory = Memory {
             cluster: Cluster::default(),
             applied: None,
+            is_ready: false,
             pace: Pace::default(),
             pauses: Pauses::default(),
             waiting: None,
@@ -212,7 +215,7 @@ impl Controller {
                 self.notices.tell(Reason::ApplyFailed, "", why.as_str());
             }
         }
-        if memory.applied.is_none() {
+        if !memory.is_ready {
             self.health.unready(why.as_str().to_owned());
         }
     }
@@ -261,6 +264,7 @@ impl Controller {
         });
         memory.cluster.live = Seen::Present(live);
         memory.waiting = None;
+        memory.is_ready = true;
         self.health.ready();
         // There may be a next step.
         memory.pace.soon(Instant::now());
@@ -318,7 +322,7 @@ impl Controller {
                 format!("{}: {detail}", category.as_str()),
             );
         }
-        if memory.applied.is_none() {
+        if !memory.is_ready {
             self.health.unready(detail);
         }
     }

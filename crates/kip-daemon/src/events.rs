@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -49,14 +50,14 @@ impl Reason {
         }
     }
 
-    /// The reason that this one puts an end to: it may be told again with the same text.
-    fn opposite(self) -> Option<Self> {
+    /// Whether it is found again at every try: then the same words are told only after a while. The others are told
+    /// when something happens, and each time counts.
+    fn is_repeated(self) -> bool {
         match self {
-            Self::InvalidConfiguration => Some(Self::ConfigurationApplied),
-            Self::ConfigurationApplied => Some(Self::InvalidConfiguration),
-            Self::DaemonSetCreated => Some(Self::ApplyFailed),
-            Self::ApplyFailed => Some(Self::DaemonSetCreated),
-            Self::Contended | Self::ImageFailed => None,
+            Self::ApplyFailed | Self::Contended | Self::ImageFailed => true,
+            Self::InvalidConfiguration | Self::ConfigurationApplied | Self::DaemonSetCreated => {
+                false
+            }
         }
     }
 
@@ -97,7 +98,7 @@ const QUEUE: usize = 64;
 const NOTE: usize = 1024;
 
 impl Notices {
-    /// A sender, and what [`write`] receives from.
+    /// A sender, and what [`write()`] receives from.
     pub fn channel() -> (Self, mpsc::Receiver<Notice>) {
         let (tx, rx) = mpsc::channel(QUEUE);
         (Self(tx), rx)
@@ -124,7 +125,30 @@ impl Notices {
     }
 }
 
-/// Writes Events, as a task that never ends. The same text about the same subject is written once in a row.
+/// What was told of the repeated kind, and when.
+#[derive(Default)]
+struct Told(HashMap<(Reason, String), (Instant, String)>);
+
+/// The same words about the same subject are told again after this time: Events live for an hour.
+const TELL_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+impl Told {
+    fn is_news(&mut self, reason: Reason, subject: String, text: &str, now: Instant) -> bool {
+        if !reason.is_repeated() {
+            return true;
+        }
+        self.0
+            .retain(|_, (at, _)| now.duration_since(*at) < TELL_AGAIN);
+        let key = (reason, subject);
+        if self.0.get(&key).is_some_and(|(_, told)| told == text) {
+            return false;
+        }
+        self.0.insert(key, (now, text.to_owned()));
+        true
+    }
+}
+
+/// Writes Events, as a task that never ends.
 pub async fn write(
     client: Client,
     identity: Identity,
@@ -133,7 +157,7 @@ pub async fn write(
 ) -> Infallible {
     let api: Api<Event> = Api::namespaced(client, &identity.own_namespace);
     let mut owner: Option<Owner> = None;
-    let mut last: HashMap<(Reason, String), String> = HashMap::new();
+    let mut told = Told::default();
     let mut waiting: Vec<(Reason, String)> = Vec::new();
     loop {
         match rx.recv().await {
@@ -144,15 +168,10 @@ pub async fn write(
                 subject,
                 text,
             }) => {
-                if let Some(opposite) = reason.opposite() {
-                    last.remove(&(opposite, subject.clone()));
+                if told.is_news(reason, subject, &text, Instant::now()) {
+                    waiting.push((reason, text));
+                    waiting.truncate(QUEUE);
                 }
-                let before = last.insert((reason, subject), text.clone());
-                if before.as_ref() == Some(&text) {
-                    continue;
-                }
-                waiting.push((reason, text));
-                waiting.truncate(QUEUE);
             }
         }
         let Some(owner) = &owner else {
@@ -208,4 +227,31 @@ fn shorten(text: &str) -> String {
         end -= 1;
     }
     format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_is_told_each_time_and_what_lasts_only_after_a_while() {
+        let mut told = Told::default();
+        let start = Instant::now();
+        let mut news = |reason, subject: &str, text, seconds| {
+            told.is_news(
+                reason,
+                subject.to_owned(),
+                text,
+                start + Duration::from_secs(seconds),
+            )
+        };
+        assert!(news(Reason::ConfigurationApplied, "", "2 images", 0));
+        assert!(news(Reason::ConfigurationApplied, "", "2 images", 1));
+        assert!(news(Reason::ImageFailed, "a", "not found", 0));
+        assert!(!news(Reason::ImageFailed, "a", "not found", 1));
+        assert!(news(Reason::ImageFailed, "b", "not found", 1));
+        assert!(news(Reason::ImageFailed, "a", "not allowed", 2));
+        assert!(news(Reason::ImageFailed, "a", "not found", 3));
+        assert!(news(Reason::ImageFailed, "a", "not found", 3 + 10 * 60));
+    }
 }

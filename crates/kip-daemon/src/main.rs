@@ -225,17 +225,23 @@ fn run(settings: Settings, listen: SocketAddr) -> ExitCode {
 }
 
 fn start_logging(logging: Logging) {
-    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    // What libraries say below a warning is of use only to who looks for it.
-    let others = if logging.level > tracing::Level::INFO {
-        tracing::Level::INFO
+    // The client logs each failure of a connection as an error; our own lines say the same, and what is done then.
+    // Who looks for more sets a level below `info`.
+    let is_searching = logging.level > tracing::Level::INFO;
+    let (others, client) = if is_searching {
+        (LevelFilter::INFO, LevelFilter::INFO)
     } else {
-        logging.level.min(tracing::Level::WARN)
+        (
+            LevelFilter::from_level(logging.level).min(LevelFilter::WARN),
+            LevelFilter::OFF,
+        )
     };
     let filter = Targets::new()
         .with_default(others)
+        .with_target("kube_client", client)
         .with_target("kip_daemon", logging.level);
     let registry = tracing_subscriber::registry().with(filter);
     match logging.format {

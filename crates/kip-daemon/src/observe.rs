@@ -49,7 +49,7 @@ pub type Sender = mpsc::Sender<Observation>;
 /// The server ends each watch after so long, and the client's read time-out is a little longer: a connection
 /// that was silently cut is noticed within it.
 const WATCH_SECONDS: u32 = 60;
-/// See [`WATCH_SECONDS`].
+/// How long a connection may be silent: a little longer than a watch.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(65);
 /// Pods of a page while listing; a page is held in memory as a whole.
 const PAGE: u32 = 25;

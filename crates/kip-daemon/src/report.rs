@@ -51,7 +51,8 @@ impl Reporter {
         let status = summarize(group, content_hash, cluster);
         self.metrics.status(&status);
         let complete = (status.complete_nodes, status.wanted_nodes);
-        if self.complete.replace(complete) != Some(complete) && complete.0 == complete.1 {
+        let is_new = self.complete.replace(complete) != Some(complete);
+        if is_new && complete.1 > 0 && complete.0 == complete.1 {
             info!(
                 nodes = complete.1,
                 images = group.images.len(),

@@ -27,7 +27,7 @@ use crate::events::{self, Notices};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observation, READ_TIMEOUT};
 use crate::schedule::Schedule;
-use crate::server::{self, Health};
+use crate::server::{self, HEARTBEAT, Health};
 use crate::settings::Settings;
 use crate::source::ConfigSource;
 
@@ -212,9 +212,16 @@ async fn identify(
         }
         std::future::pending().await
     };
+    let alive = async {
+        loop {
+            health.turn();
+            tokio::time::sleep(HEARTBEAT).await;
+        }
+    };
     tokio::select! {
         identity = mended => Ok(identity),
         never = watch => match never {},
+        never = alive => match never {},
     }
 }
 

@@ -101,7 +101,7 @@ pub const VARIABLES: &[Variable] = &[
         "IMAGE_PULL_SECRETS",
         "(none)",
         "registry-one;registry-two",
-        "Pull secrets in the daemon's namespace, separated by `;`",
+        "Pull secrets in the DaemonSet's namespace, separated by `;`",
     ),
     live(
         "AFFINITY",
@@ -157,7 +157,7 @@ pub const VARIABLES: &[Variable] = &[
         "DEPLOYMENT_NAME",
         "(none)",
         "kubernetes-image-puller",
-        "The daemon's own Deployment, made owner of the DaemonSet; set by the chart and the templates",
+        "The daemon's own Deployment, made owner of the DaemonSet; set by the chart",
     ),
     at_start(
         "CONFIG_MAP_NAME",
@@ -169,7 +169,7 @@ pub const VARIABLES: &[Variable] = &[
         "POD_NAMESPACE",
         "(the service account's namespace)",
         "k8s-image-puller",
-        "The daemon's own namespace; set by the chart and the templates",
+        "The daemon's own namespace; set by the chart",
     ),
     at_start("LOG_FORMAT", "text", "json", "`text` or `json`"),
     at_start(

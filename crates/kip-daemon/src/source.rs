@@ -14,6 +14,8 @@ const AT_START: [&str; 3] = ["DAEMONSET_NAME", "NAMESPACE", "ALLOW_OTHER_NAMESPA
 #[derive(Debug, Default)]
 pub struct ConfigSource {
     in_force: Option<Config>,
+    /// Whether the newest configuration was refused.
+    is_refused: bool,
     /// Name of the `ConfigMap`, for messages.
     config_map: String,
     at_start: BTreeMap<&'static str, Option<String>>,
@@ -54,6 +56,13 @@ impl ConfigSource {
 
     /// A new state of the `ConfigMap`; `None` when it is not there.
     pub fn offer(&mut self, data: Option<BTreeMap<String, String>>) -> Verdict {
+        let was_refused = self.is_refused;
+        let verdict = self.judge(data, was_refused);
+        self.is_refused = matches!(verdict, Verdict::Refused(_));
+        verdict
+    }
+
+    fn judge(&mut self, data: Option<BTreeMap<String, String>>, was_refused: bool) -> Verdict {
         let Some(data) = data else {
             let problem = Problem::new(
                 "CONFIG_MAP_NAME",
@@ -79,7 +88,10 @@ impl ConfigSource {
         };
         match Config::from_settings(&settings) {
             Err(problems) => Verdict::Refused(problems),
-            Ok(config) if self.in_force.as_ref() == Some(&config) => Verdict::Unchanged,
+            // After a bad one even the same is news: the alarm ends.
+            Ok(config) if self.in_force.as_ref() == Some(&config) && !was_refused => {
+                Verdict::Unchanged
+            }
             Ok(config) => {
                 self.in_force = Some(config);
                 Verdict::InForce
@@ -141,6 +153,11 @@ mod tests {
         ));
         assert!(matches!(source.offer(None), Verdict::Refused(_)));
         assert_eq!(source.in_force().cloned(), good);
+        assert_eq!(
+            source.offer(Some(data("a=nginx"))),
+            Verdict::InForce,
+            "the alarm ends"
+        );
         assert_eq!(source.offer(Some(data(" a = nginx; "))), Verdict::Unchanged);
         assert_eq!(
             source.offer(Some(data("a=nginx;b=busybox"))),

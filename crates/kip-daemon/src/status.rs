@@ -13,21 +13,19 @@ pub enum ImageState {
     Cached,
     /// The image is on the node, its container does not start.
     StartFailed,
-    /// Being pulled.
-    Pulling,
-    /// Its turn comes after others.
-    Waiting,
+    /// Being pulled, or waiting for its turn. Kubelet does not tell these apart: it publishes a pod's state when it
+    /// has been through all of its containers.
+    Pending,
     /// Cannot be had.
     PullFailed,
 }
 
 impl ImageState {
     /// All states.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 4] = [
         Self::Cached,
         Self::StartFailed,
-        Self::Pulling,
-        Self::Waiting,
+        Self::Pending,
         Self::PullFailed,
     ];
 
@@ -36,8 +34,7 @@ impl ImageState {
         match self {
             Self::Cached => "cached",
             Self::StartFailed => "start_failed",
-            Self::Pulling => "pulling",
-            Self::Waiting => "waiting",
+            Self::Pending => "pending",
             Self::PullFailed => "pull_failed",
         }
     }
@@ -100,9 +97,9 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
         for (name, image) in &mut status.images {
             let best = pods
                 .iter()
-                .map(|pod| state_in(pod, group, name))
+                .map(|pod| state_in(pod, name))
                 .min()
-                .unwrap_or(ImageState::Waiting);
+                .unwrap_or(ImageState::Pending);
             on_node.insert(best);
             *image.nodes.entry(best).or_default() += 1;
             if matches!(best, ImageState::PullFailed | ImageState::StartFailed)
@@ -122,28 +119,15 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
     status
 }
 
-fn state_in(pod: &PodFacts, group: &Group, name: &str) -> ImageState {
+fn state_in(pod: &PodFacts, name: &str) -> ImageState {
     match pod.containers.get(name) {
         Some(ContainerState::Running) => ImageState::Cached,
         Some(ContainerState::Failed(failure)) => match failure.kind {
             FailureKind::Pull => ImageState::PullFailed,
             FailureKind::Start => ImageState::StartFailed,
         },
-        Some(ContainerState::Waiting) | None if is_next(pod, group, name) => ImageState::Pulling,
-        Some(ContainerState::Waiting) | None => ImageState::Waiting,
+        Some(ContainerState::Waiting) | None => ImageState::Pending,
     }
-}
-
-/// Kubelet pulls a pod's images one after another, in the order of its containers: the first that has not started,
-/// and has no error, is the one it works on.
-fn is_next(pod: &PodFacts, group: &Group, name: &str) -> bool {
-    let waits = |name: &str| matches!(pod.containers.get(name), Some(ContainerState::Waiting));
-    pod.init_failure.is_none()
-        && group
-            .images
-            .iter()
-            .find(|image| waits(&image.name))
-            .is_some_and(|first| first.name == name)
 }
 
 #[cfg(test)]
@@ -252,17 +236,8 @@ mod tests {
         );
         assert_eq!(
             status.images["z"].nodes,
-            BTreeMap::from([(ImageState::Cached, 1), (ImageState::Waiting, 1)])
+            BTreeMap::from([(ImageState::Cached, 1), (ImageState::Pending, 1)])
         );
         assert_eq!(status.images["y"].failure.as_ref().unwrap().0, "n1");
-    }
-
-    #[test]
-    fn only_the_first_that_waits_is_being_pulled() {
-        use ContainerState::{Running, Waiting};
-        let pod = pod("n", "h", &[("b", Waiting), ("a", Waiting), ("c", Running)]);
-        let group = group(&["c", "b", "a"]);
-        assert_eq!(state_in(&pod, &group, "b"), ImageState::Pulling);
-        assert_eq!(state_in(&pod, &group, "a"), ImageState::Waiting);
     }
 }

@@ -21,8 +21,8 @@ fn the_rules_are_exactly_these() {
             {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["the-map"],
              "verbs": ["get", "list", "watch"]},
             {"apiGroups": [""], "resources": ["pods"],
-             "verbs": ["get", "list", "watch", "create", "delete"]},
-            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+             "verbs": ["get", "list", "watch", "delete"]},
+            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         ])
     );
 }

@@ -56,6 +56,15 @@ async fn an_edit_takes_effect_and_a_broken_one_changes_nothing_until_it_is_mende
             "the last good configuration is in force"
         );
 
+        let undone = json!({"IMAGES": setup::list(&second), "CACHING_CPU_LIMIT": ".2"});
+        space.edit_config(undone).await.unwrap();
+        space.metric_is("kip_config_valid", "1").await;
+        assert_eq!(
+            space.fingerprints().await.unwrap(),
+            pods,
+            "an edit that is undone changes nothing"
+        );
+
         space
             .edit_config(json!({"IMAGES": setup::list(&first), "CACHING_CPU_LIMIT": "100m"}))
             .await

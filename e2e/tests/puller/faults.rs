@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Node;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::space::restarts;
-use kip_e2e::lab::{Daemon, Proxy, eventually, eventually_within, space};
+use kip_e2e::lab::{Daemon, Proxy, Release, eventually, eventually_within, space};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams};
 
@@ -17,12 +17,21 @@ async fn the_daemon_outlives_the_api_server_and_is_right_within_five_seconds_of_
     const OUTAGE: Duration = Duration::from_secs(60);
     space::within("outage", async |space| {
         let entries = setup::push_images(&space.cluster, 2, 64);
-        setup::installed(space, &entries).await;
+        let mut values = setup::values(&entries);
+        // Ticks come during the outage too.
+        values["configMap.cachingIntervalHours"] = serde_json::json!("10s");
+        Release::install(&space.name, &values).await.unwrap();
+        space.all_held(&entries).await;
         let daemon = space.daemon_ready().await;
         let (_, _, pid) = setup::task(space, &daemon, "kubernetes-image-puller")
             .await
             .unwrap();
         let uid = space.daemonset().await.unwrap().uid();
+        let address = daemon
+            .status
+            .as_ref()
+            .and_then(|status| status.pod_ip.clone())
+            .unwrap();
         // The deletion happens while the daemon cannot see it, so that it learns of it only after the outage.
         setup::signal(&pid, "STOP");
         space
@@ -33,6 +42,13 @@ async fn the_daemon_outlives_the_api_server_and_is_right_within_five_seconds_of_
         setup::without(&space.cluster, "apiserver", async || {
             setup::signal(&pid, "CONT");
             tokio::time::sleep(OUTAGE).await;
+            for probe in ["livez", "readyz"] {
+                let answer = ureq::get(format!("http://{address}:8080/{probe}")).call();
+                assert!(
+                    answer.is_ok(),
+                    "a lost API server is no reason: {probe}: {answer:?}"
+                );
+            }
         })
         .await;
         let back = Instant::now();

@@ -29,7 +29,7 @@ impl Quantity {
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.len() + fraction.len() == 0 || !is_number(whole) || !is_number(fraction) {
-            return Err(format!("{number:?} is not a number"));
+            return Err("does not begin with a number".to_owned());
         }
         if negative && digits.bytes().any(|byte| matches!(byte, b'1'..=b'9')) {
             return Err("must not be negative".to_owned());

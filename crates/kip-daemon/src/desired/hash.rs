@@ -11,7 +11,7 @@ use crate::config::quantity::Quantity;
 
 /// Hash of everything that makes a pod's content: sorted pairs of name and reference, resources, pull secrets and
 /// security. Not the order of the list, the sleep image, selector, affinity and tolerations: those take effect
-/// as pods are made, and are no reason to replace one.
+/// as pods are made, and make none outdated.
 pub fn content_hash(group: &Group, flavour: Flavour) -> String {
     let mut images: Vec<(&str, &str)> = group
         .images
