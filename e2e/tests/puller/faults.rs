@@ -135,7 +135,7 @@ async fn an_image_that_does_not_exist_keeps_no_other_from_any_node_and_is_named(
         );
         let mut all = good.clone();
         all.insert(1, bad);
-        kip_e2e::lab::Release::install(&space.name, &setup::values(&all))
+        Release::install(&space.name, &setup::values(&all))
             .await
             .unwrap();
         for (name, _) in &good {
