@@ -10,6 +10,8 @@ mod faults;
 mod figures;
 #[path = "puller/heal.rs"]
 mod heal;
+#[path = "puller/hostile.rs"]
+mod hostile;
 #[path = "puller/install.rs"]
 mod install;
 #[path = "puller/lifecycle.rs"]

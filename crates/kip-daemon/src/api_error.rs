@@ -32,17 +32,20 @@ pub enum Category {
     Invalid,
     /// 409.
     Conflict,
+    /// 500: a webhook that is not there, or the server's own trouble.
+    ServerError,
     /// Any other refusal.
     Refused,
 }
 
 impl Category {
     /// All categories.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Unreachable,
         Self::Forbidden,
         Self::Invalid,
         Self::Conflict,
+        Self::ServerError,
         Self::Refused,
     ];
 
@@ -53,13 +56,17 @@ impl Category {
             Self::Forbidden => "forbidden",
             Self::Invalid => "invalid",
             Self::Conflict => "conflict",
+            Self::ServerError => "server_error",
             Self::Refused => "refused",
         }
     }
 
     /// Whether the API server was there and said no.
     pub fn is_refusal(self) -> bool {
-        matches!(self, Self::Forbidden | Self::Invalid | Self::Refused)
+        matches!(
+            self,
+            Self::Forbidden | Self::Invalid | Self::ServerError | Self::Refused
+        )
     }
 
     fn of_code(code: u16) -> Self {
@@ -67,8 +74,9 @@ impl Category {
             401 | 403 => Self::Forbidden,
             400 | 422 => Self::Invalid,
             409 => Self::Conflict,
-            // Too many requests, time-outs, the server's own trouble, and no code at all.
-            0 | 408 | 429 | 500.. => Self::Unreachable,
+            500 | 501 => Self::ServerError,
+            // Too many requests, time-outs, something between us and the server, and no code at all.
+            0 | 408 | 429 | 502.. => Self::Unreachable,
             _ => Self::Refused,
         }
     }
@@ -163,7 +171,9 @@ impl Pauses {
     pub fn after(&mut self, category: Category) -> Duration {
         let longest = match category {
             Category::Unreachable | Category::Conflict => LONGEST_UNREACHABLE,
-            Category::Forbidden | Category::Invalid | Category::Refused => LONGEST_REFUSED,
+            Category::Forbidden | Category::Invalid | Category::ServerError | Category::Refused => {
+                LONGEST_REFUSED
+            }
         };
         let pause = self.next.min(longest);
         self.next = (pause * 2).min(longest);

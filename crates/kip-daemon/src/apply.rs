@@ -46,11 +46,36 @@ impl Writer {
         }
     }
 
-    /// Makes the `DaemonSet`, unless the Deployment that owns it is gone: an uninstall would never end.
+    /// Brings the `DaemonSet` to what is desired: takes foreign ownership of its spec over, then applies. One that is
+    /// not there is made, unless the Deployment that owns it is gone: an uninstall would never end.
     ///
     /// # Errors
     /// The API server's.
-    pub async fn create(&self, desired: &DaemonSet) -> Result<Outcome, ApiError> {
+    pub async fn apply(&self, desired: &DaemonSet) -> Result<Outcome, ApiError> {
+        for _ in 0..TRIES {
+            let live = bounded(self.daemonsets.get_opt(&self.daemonset)).await?;
+            let taken = match &live {
+                None if !self.is_owner_alive(desired).await? => return Ok(Outcome::OwnerGone),
+                None => Ok(()),
+                Some(live) if live.metadata.deletion_timestamp.is_some() => {
+                    return Ok(Outcome::Dying);
+                }
+                Some(live) => self.take_over(live).await,
+            };
+            match taken {
+                Err(error) if error.category() == Category::Conflict => continue,
+                other => other?,
+            }
+            let applied = self.server_side_apply(desired).await?;
+            // An object whose entries were wiped has them made anew while we apply, and keeps what was added to it.
+            if !ownership::is_shared(applied.managed_fields()) {
+                return Ok(Outcome::Applied(Box::new(applied)));
+            }
+        }
+        Err(ApiError::Contended)
+    }
+
+    async fn is_owner_alive(&self, desired: &DaemonSet) -> Result<bool, ApiError> {
         for owner in desired.owner_references() {
             let found = bounded(self.deployments.get_opt(&owner.name)).await?;
             let alive = found.is_some_and(|deployment| {
@@ -58,31 +83,10 @@ impl Writer {
                     && deployment.metadata.deletion_timestamp.is_none()
             });
             if !alive {
-                return Ok(Outcome::OwnerGone);
+                return Ok(false);
             }
         }
-        self.server_side_apply(desired).await
-    }
-
-    /// Brings the `DaemonSet` to what is desired: takes foreign ownership of its spec over, then applies.
-    ///
-    /// # Errors
-    /// The API server's.
-    pub async fn apply(&self, desired: &DaemonSet) -> Result<Outcome, ApiError> {
-        for _ in 0..TRIES {
-            let Some(live) = bounded(self.daemonsets.get_opt(&self.daemonset)).await? else {
-                return self.create(desired).await;
-            };
-            if live.metadata.deletion_timestamp.is_some() {
-                return Ok(Outcome::Dying);
-            }
-            match self.take_over(&live).await {
-                Err(error) if error.category() == Category::Conflict => {}
-                Err(error) => return Err(error),
-                Ok(()) => return self.server_side_apply(desired).await,
-            }
-        }
-        Err(ApiError::Contended)
+        Ok(true)
     }
 
     async fn take_over(&self, live: &DaemonSet) -> Result<(), ApiError> {
@@ -107,11 +111,10 @@ impl Writer {
         Ok(())
     }
 
-    async fn server_side_apply(&self, desired: &DaemonSet) -> Result<Outcome, ApiError> {
+    async fn server_side_apply(&self, desired: &DaemonSet) -> Result<DaemonSet, ApiError> {
         let params = PatchParams::apply(MANAGER).force().validation_strict();
         let patch = Patch::Apply(desired);
-        let applied = bounded(self.daemonsets.patch(&self.daemonset, &params, &patch)).await?;
-        Ok(Outcome::Applied(Box::new(applied)))
+        bounded(self.daemonsets.patch(&self.daemonset, &params, &patch)).await
     }
 
     /// Deletes a pod, if it is still the one that was meant.
@@ -120,36 +123,39 @@ impl Writer {
     /// The API server's; a pod that is gone or another by now is none.
     pub async fn delete_pod(&self, pod: &PodName) -> Result<(), ApiError> {
         let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(pod.uid.clone()),
-                resource_version: None,
-            }),
+            preconditions: Some(uid_is(&pod.uid)),
             ..DeleteParams::default()
         };
-        match bounded(self.pods.delete(&pod.name, &params)).await {
-            Err(ApiError::Request(kube::Error::Api(status)))
-                if matches!(status.code, 404 | 409) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
-        }
+        gone(bounded(self.pods.delete(&pod.name, &params)).await)
     }
 
-    /// Deletes the `DaemonSet` and, in the background, its pods.
+    /// Deletes the `DaemonSet` of this uid and, in the background, its pods.
     ///
     /// # Errors
-    /// The API server's; one that is already gone is none.
-    pub async fn delete_daemonset(&self) -> Result<(), ApiError> {
+    /// The API server's; one that is gone or another by now is none.
+    pub async fn delete_daemonset(&self, uid: &str) -> Result<(), ApiError> {
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(uid_is(uid)),
             ..DeleteParams::default()
         };
-        match bounded(self.daemonsets.delete(&self.daemonset, &params)).await {
-            Err(ApiError::Request(kube::Error::Api(status))) if status.code == 404 => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
+        gone(bounded(self.daemonsets.delete(&self.daemonset, &params)).await)
+    }
+}
+
+fn uid_is(uid: &str) -> Preconditions {
+    Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: None,
+    }
+}
+
+/// What was to be deleted is gone, also when somebody else was faster.
+fn gone<T>(result: Result<T, ApiError>) -> Result<(), ApiError> {
+    match result {
+        Err(ApiError::Request(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
+            Ok(())
         }
+        result => result.map(drop),
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::jiff::Timestamp;
 
 use crate::desired::names::TEMPLATE_GENERATION;
 use crate::desired::{Flavour, Owner};
@@ -41,14 +43,26 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Takes in the Deployment as it is now. One with another uid than the first is not the daemon's own: its
-    /// own was deleted, and this process is a remainder that must not act any more.
-    pub fn see_deployment(&mut self, found: Option<DeploymentFacts>) {
-        let own = found.filter(|deployment| {
+    /// Takes in the Deployment as it is now. One with another uid than the first is not the daemon's own: its own was
+    /// deleted, and this process is most likely a remainder that is about to be ended. Gives it back then.
+    pub fn see_deployment(&mut self, found: Option<DeploymentFacts>) -> Option<DeploymentFacts> {
+        let own_uid = &mut self.own_uid;
+        let is_own = found.as_ref().is_none_or(|deployment| {
             let uid = &deployment.owner.uid;
-            self.own_uid.get_or_insert_with(|| uid.clone()) == uid
+            own_uid.get_or_insert_with(|| uid.clone()) == uid
         });
-        self.deployment = own.into();
+        if is_own {
+            self.deployment = found.into();
+            return None;
+        }
+        self.deployment = Seen::Absent;
+        found
+    }
+
+    /// The daemon goes on under this Deployment: it was made again around the running pod.
+    pub fn adopt(&mut self, deployment: DeploymentFacts) {
+        self.own_uid = Some(deployment.owner.uid.clone());
+        self.deployment = Seen::Present(deployment);
     }
 }
 
@@ -59,8 +73,10 @@ pub struct DeploymentFacts {
     pub owner: Owner,
     /// Whether it is being deleted.
     pub terminating: bool,
-    /// The image of its first container: the daemon's own.
+    /// The daemon's own image.
     pub image: Option<String>,
+    /// The pull secrets that the daemon's own image may need.
+    pub pull_secrets: Vec<String>,
 }
 
 impl From<&Deployment> for DeploymentFacts {
@@ -77,10 +93,27 @@ impl From<&Deployment> for DeploymentFacts {
             },
             terminating: meta.deletion_timestamp.is_some(),
             image: pod
-                .and_then(|pod| pod.containers.first())
+                .and_then(own_container)
                 .and_then(|container| container.image.clone()),
+            pull_secrets: pod
+                .iter()
+                .flat_map(|pod| pod.image_pull_secrets.iter().flatten())
+                .map(|secret| secret.name.clone())
+                .collect(),
         }
     }
+}
+
+/// The daemon's container: the one that is told the Deployment's name. Others may have been put beside it.
+fn own_container(pod: &PodSpec) -> Option<&Container> {
+    let is_told = |container: &&Container| {
+        let mut env = container.env.iter().flatten();
+        env.any(|variable| variable.name == "DEPLOYMENT_NAME")
+    };
+    pod.containers
+        .iter()
+        .find(is_told)
+        .or(pod.containers.first())
 }
 
 /// What is of interest of the `DaemonSet` as it is.
@@ -88,6 +121,8 @@ impl From<&Deployment> for DeploymentFacts {
 pub struct Live {
     /// Its uid: another one is another object of the same name.
     pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
     /// Counts the changes of its spec.
     pub generation: i64,
     /// The generation that the controller has seen.
@@ -100,6 +135,8 @@ pub struct Live {
     pub annotations: BTreeMap<String, String>,
     /// The uids of its owners.
     pub owners: Vec<String>,
+    /// What has to happen before a deletion ends.
+    pub finalizers: Vec<String>,
     /// Its selector, which cannot be changed.
     pub selector: BTreeMap<String, String>,
     /// On how many nodes it wants a pod.
@@ -125,6 +162,7 @@ impl From<&DaemonSet> for Live {
             .and_then(|spec| spec.selector.match_labels.clone());
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
+            created: meta.creation_timestamp.as_ref().map(|time| time.0),
             generation: meta.generation.unwrap_or_default(),
             observed_generation: status
                 .and_then(|s| s.observed_generation)
@@ -138,6 +176,7 @@ impl From<&DaemonSet> for Live {
                 .flatten()
                 .map(|o| o.uid.clone())
                 .collect(),
+            finalizers: meta.finalizers.clone().unwrap_or_default(),
             selector: selector.unwrap_or_default(),
             wanted_nodes: status.map_or(0, |status| status.desired_number_scheduled),
         }
@@ -149,6 +188,10 @@ impl From<&DaemonSet> for Live {
 pub struct PodFacts {
     /// Its uid.
     pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Why the scheduler finds no place for it.
+    pub unplaced: Option<String>,
     /// The node it runs on; empty while it has none.
     pub node: String,
     /// The uid of the controller that owns it; `None` for an orphan.
@@ -209,15 +252,39 @@ mod tests {
             },
             terminating: false,
             image: None,
+            pull_secrets: Vec::new(),
         };
         let mut cluster = Cluster::default();
         cluster.see_deployment(None);
         assert_eq!(cluster.deployment, Seen::Absent);
         cluster.see_deployment(Some(deployment("1")));
         assert_eq!(cluster.deployment, Seen::Present(deployment("1")));
-        cluster.see_deployment(Some(deployment("2")));
+        assert_eq!(
+            cluster.see_deployment(Some(deployment("2"))),
+            Some(deployment("2"))
+        );
         assert_eq!(cluster.deployment, Seen::Absent);
         cluster.see_deployment(Some(deployment("1")));
         assert_eq!(cluster.deployment, Seen::Present(deployment("1")));
+        cluster.adopt(deployment("2"));
+        assert_eq!(cluster.see_deployment(Some(deployment("2"))), None);
+        assert_eq!(cluster.deployment, Seen::Present(deployment("2")));
+    }
+
+    #[test]
+    fn the_daemons_container_is_found_beside_others() {
+        let deployment: Deployment = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "d", "uid": "1"},
+            "spec": {"selector": {}, "template": {"spec": {
+                "imagePullSecrets": [{"name": "s"}],
+                "containers": [
+                    {"name": "sidecar", "image": "sidecar:1"},
+                    {"name": "puller", "image": "puller:1", "env": [{"name": "DEPLOYMENT_NAME", "value": "d"}]},
+                ]}}},
+        }))
+        .unwrap();
+        let facts = DeploymentFacts::from(&deployment);
+        assert_eq!(facts.image.as_deref(), Some("puller:1"));
+        assert_eq!(facts.pull_secrets, ["s"]);
     }
 }

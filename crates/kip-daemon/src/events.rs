@@ -36,6 +36,8 @@ pub enum Reason {
     Contended,
     /// An image cannot be had, or its container does not start.
     ImageFailed,
+    /// A node that is to have the images has no pod.
+    PodsMissing,
 }
 
 impl Reason {
@@ -47,17 +49,21 @@ impl Reason {
             Self::ApplyFailed => "ApplyFailed",
             Self::Contended => "Contended",
             Self::ImageFailed => "ImageFailed",
+            Self::PodsMissing => "PodsMissing",
         }
     }
 
-    /// Whether it is found again at every try: then the same words are told only after a while. The others are told
-    /// when something happens, and each time counts.
-    fn is_repeated(self) -> bool {
+    /// How long the same is not told again. What is found at every try, or at every deletion, would else drown
+    /// everything; what somebody did is told each time.
+    fn silence(self) -> Duration {
         match self {
-            Self::ApplyFailed | Self::Contended | Self::ImageFailed => true,
-            Self::InvalidConfiguration | Self::ConfigurationApplied | Self::DaemonSetCreated => {
-                false
-            }
+            Self::ConfigurationApplied => Duration::ZERO,
+            Self::DaemonSetCreated => Duration::from_secs(60),
+            Self::InvalidConfiguration
+            | Self::ApplyFailed
+            | Self::Contended
+            | Self::ImageFailed
+            | Self::PodsMissing => Duration::from_secs(10 * 60),
         }
     }
 
@@ -67,7 +73,8 @@ impl Reason {
             Self::InvalidConfiguration
             | Self::ApplyFailed
             | Self::Contended
-            | Self::ImageFailed => "Warning",
+            | Self::ImageFailed
+            | Self::PodsMissing => "Warning",
         }
     }
 }
@@ -81,7 +88,8 @@ pub enum Notice {
     Tell {
         /// What it is about.
         reason: Reason,
-        /// Which of several things of this reason, for example an image's name; empty where there is one only.
+        /// Which of several things of this reason, for example an image's name; empty where there is one only. The
+        /// same subject is not told again for a while, whatever the words.
         subject: String,
         /// In words.
         text: String,
@@ -125,26 +133,39 @@ impl Notices {
     }
 }
 
-/// What was told of the repeated kind, and when.
+/// What was told, and when.
 #[derive(Default)]
-struct Told(HashMap<(Reason, String), (Instant, String)>);
+struct Told {
+    last: HashMap<(Reason, String), Instant>,
+    lately: Vec<Instant>,
+}
 
-/// The same words about the same subject are told again after this time: Events live for an hour.
-const TELL_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// No more Events than this are written in [`BUDGET_TIME`]; the log has them all.
+const BUDGET: usize = 20;
+const BUDGET_TIME: Duration = Duration::from_secs(60);
 
 impl Told {
-    fn is_news(&mut self, reason: Reason, subject: String, text: &str, now: Instant) -> bool {
-        if !reason.is_repeated() {
-            return true;
+    fn is_news(&mut self, reason: Reason, subject: &str, now: Instant) -> bool {
+        if reason == Reason::ConfigurationApplied {
+            // A mistake that is made again after it was mended is a new one.
+            self.last
+                .retain(|(told, _), _| *told != Reason::InvalidConfiguration);
         }
-        self.0
-            .retain(|_, (at, _)| now.duration_since(*at) < TELL_AGAIN);
-        let key = (reason, subject);
-        if self.0.get(&key).is_some_and(|(_, told)| told == text) {
+        self.last
+            .retain(|(told, _), at| now.duration_since(*at) < told.silence());
+        self.lately
+            .retain(|at| now.duration_since(*at) < BUDGET_TIME);
+        let key = (reason, subject.to_owned());
+        if self.lately.len() >= BUDGET || self.last.contains_key(&key) {
             return false;
         }
-        self.0.insert(key, (now, text.to_owned()));
+        self.lately.push(now);
+        self.last.insert(key, now);
         true
+    }
+
+    fn forget(&mut self, reason: Reason, subject: &str) {
+        self.last.remove(&(reason, subject.to_owned()));
     }
 }
 
@@ -158,7 +179,7 @@ pub async fn write(
     let api: Api<Event> = Api::namespaced(client, &identity.own_namespace);
     let mut owner: Option<Owner> = None;
     let mut told = Told::default();
-    let mut waiting: Vec<(Reason, String)> = Vec::new();
+    let mut waiting: Vec<(Reason, String, String)> = Vec::new();
     loop {
         match rx.recv().await {
             None => std::future::pending().await,
@@ -168,8 +189,8 @@ pub async fn write(
                 subject,
                 text,
             }) => {
-                if told.is_news(reason, subject, &text, Instant::now()) {
-                    waiting.push((reason, text));
+                if told.is_news(reason, &subject, Instant::now()) {
+                    waiting.push((reason, subject, text));
                     waiting.truncate(QUEUE);
                 }
             }
@@ -177,10 +198,11 @@ pub async fn write(
         let Some(owner) = &owner else {
             continue;
         };
-        for (reason, text) in waiting.drain(..) {
+        for (reason, subject, text) in waiting.drain(..) {
             let event = event(&identity.own_namespace, owner, &instance, reason, &text);
             // An Event that cannot be written is not worth more than a line: nothing depends on it.
             if let Err(error) = bounded(api.create(&PostParams::default(), &event)).await {
+                told.forget(reason, &subject);
                 warn!(
                     reason = reason.as_str(),
                     error = chain(&error),
@@ -234,24 +256,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happens_is_told_each_time_and_what_lasts_only_after_a_while() {
+    fn what_somebody_does_is_told_each_time_and_what_lasts_only_after_a_while() {
         let mut told = Told::default();
         let start = Instant::now();
-        let mut news = |reason, subject: &str, text, seconds| {
-            told.is_news(
-                reason,
-                subject.to_owned(),
-                text,
-                start + Duration::from_secs(seconds),
-            )
+        let mut news = |reason, subject: &str, seconds| {
+            told.is_news(reason, subject, start + Duration::from_secs(seconds))
         };
-        assert!(news(Reason::ConfigurationApplied, "", "2 images", 0));
-        assert!(news(Reason::ConfigurationApplied, "", "2 images", 1));
-        assert!(news(Reason::ImageFailed, "a", "not found", 0));
-        assert!(!news(Reason::ImageFailed, "a", "not found", 1));
-        assert!(news(Reason::ImageFailed, "b", "not found", 1));
-        assert!(news(Reason::ImageFailed, "a", "not allowed", 2));
-        assert!(news(Reason::ImageFailed, "a", "not found", 3));
-        assert!(news(Reason::ImageFailed, "a", "not found", 3 + 10 * 60));
+        assert!(news(Reason::ConfigurationApplied, "", 0));
+        assert!(news(Reason::ConfigurationApplied, "", 1));
+        assert!(news(Reason::ImageFailed, "a", 0));
+        assert!(!news(Reason::ImageFailed, "a", 1));
+        assert!(news(Reason::ImageFailed, "b", 1));
+        assert!(news(Reason::ImageFailed, "a", 10 * 60));
+        assert!(news(Reason::InvalidConfiguration, "x", 700));
+        assert!(!news(Reason::InvalidConfiguration, "x", 701));
+        assert!(news(Reason::ConfigurationApplied, "", 702));
+        assert!(
+            news(Reason::InvalidConfiguration, "x", 703),
+            "mended, and made again"
+        );
+    }
+
+    #[test]
+    fn a_flood_is_cut_off_and_ends() {
+        let mut told = Told::default();
+        let start = Instant::now();
+        let written = |told: &mut Told, second: u64| {
+            let now = start + Duration::from_secs(second);
+            (0..100)
+                .filter(|n| told.is_news(Reason::ImageFailed, &format!("{second}-{n}"), now))
+                .count()
+        };
+        assert_eq!(written(&mut told, 0), BUDGET);
+        assert_eq!(written(&mut told, 30), 0);
+        assert_eq!(written(&mut told, 61), BUDGET);
     }
 }

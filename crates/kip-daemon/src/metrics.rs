@@ -113,7 +113,7 @@ impl Metrics {
         );
         registry.register(
             "nodes",
-            "Nodes that are to have the images (wanted), and that have all of them (complete)",
+            "Nodes that are to have the images (wanted), have all of them (complete), have no pod for it (without_pod)",
             metrics.nodes.clone(),
         );
         registry.register(
@@ -190,6 +190,7 @@ impl Metrics {
         };
         set("wanted", status.wanted_nodes);
         set("complete", status.complete_nodes);
+        set("without_pod", status.empty_nodes);
         for (name, image) in &status.images {
             for state in ImageState::ALL {
                 let count = image.nodes.get(&state).copied().unwrap_or(0);

@@ -53,6 +53,18 @@ pub fn take_over(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntr
     Some(remaining)
 }
 
+/// Whether another manager owns a part of `spec` that should be ours: after an apply this means that the object had
+/// lost its entries, and that what somebody added is still in it. Fields that admission sets while we write are
+/// entered under our name as an update, and come back each time: they do not count.
+pub fn is_shared(entries: &[ManagedFieldsEntry]) -> bool {
+    let others: Vec<ManagedFieldsEntry> = entries
+        .iter()
+        .filter(|entry| entry.manager.as_deref() != Some(MANAGER))
+        .cloned()
+        .collect();
+    take_over(&others).is_some()
+}
+
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(MANAGER)
         && entry.operation.as_deref() == Some(APPLY)
@@ -217,5 +229,24 @@ mod tests {
         let taken = take_over(&entries).unwrap();
         assert_eq!(taken.len(), 1);
         assert!(is_ours(&taken[0]));
+    }
+
+    #[test]
+    fn an_entry_made_for_an_object_without_any_is_shared_ownership() {
+        let ours = entry(MANAGER, APPLY, None, json!({"f:spec": {"f:selector": {}}}));
+        let admission = entry(
+            MANAGER,
+            "Update",
+            None,
+            json!({"f:spec": {"f:minReadySeconds": {}}}),
+        );
+        assert!(!is_shared(&[ours.clone(), admission]));
+        let before = entry(
+            "before-first-apply",
+            "Update",
+            None,
+            json!({"f:spec": {"f:selector": {}}}),
+        );
+        assert!(is_shared(&[ours, before]));
     }
 }

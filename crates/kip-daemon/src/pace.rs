@@ -6,10 +6,12 @@ use tokio::time::Instant;
 
 /// Triggers within this time after an act are gathered into the next.
 const GATHER: Duration = Duration::from_millis(50);
-/// A change by somebody else counts as a fight when so many were undone within [`FIGHT_WINDOW`].
+/// What somebody else does counts as a fight when it was undone more often than this within [`FIGHT_WINDOW`].
 const FIGHT_CHANGES: usize = 10;
+/// The same for deletions: to be there again at once is what the daemon is for, so it gives way later.
+const FIGHT_DELETIONS: usize = 150;
 const FIGHT_WINDOW: Duration = Duration::from_secs(60);
-/// While somebody fights, a change is undone no faster than this.
+/// While somebody fights, nothing is undone faster than this.
 const FIGHT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The next time to act, and what it depends on.
@@ -18,7 +20,8 @@ pub struct Pace {
     due: Option<Instant>,
     /// Not before: the last act and the gathering after it, or the pause after an error.
     not_before: Option<Instant>,
-    undone: Vec<Instant>,
+    changes: Vec<Instant>,
+    deletions: Vec<Instant>,
 }
 
 impl Pace {
@@ -56,16 +59,28 @@ impl Pace {
 
     /// A change by somebody else was undone; whether it has become a fight.
     pub fn undid_change(&mut self, now: Instant) -> bool {
-        self.undone
-            .retain(|at| now.duration_since(*at) < FIGHT_WINDOW);
-        self.undone.push(now);
-        let fight = self.undone.len() > FIGHT_CHANGES;
-        if fight {
-            self.undone.remove(0);
-            self.not_before = Some(now + FIGHT_PAUSE);
-        }
-        fight
+        is_fight(&mut self.changes, FIGHT_CHANGES, now) && self.slow_down(now)
     }
+
+    /// A deletion by somebody else was undone; whether it has become a fight.
+    pub fn undid_deletion(&mut self, now: Instant) -> bool {
+        is_fight(&mut self.deletions, FIGHT_DELETIONS, now) && self.slow_down(now)
+    }
+
+    fn slow_down(&mut self, now: Instant) -> bool {
+        self.not_before = Some(now + FIGHT_PAUSE);
+        true
+    }
+}
+
+fn is_fight(undone: &mut Vec<Instant>, limit: usize, now: Instant) -> bool {
+    undone.retain(|at| now.duration_since(*at) < FIGHT_WINDOW);
+    undone.push(now);
+    if undone.len() > limit {
+        undone.remove(0);
+        return true;
+    }
+    false
 }
 
 #[cfg(test)]

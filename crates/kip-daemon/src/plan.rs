@@ -1,5 +1,7 @@
 //! What to do now. Pure: no clock, no I/O; the same facts give the same plan.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::DaemonSet;
 
 use crate::cluster::{Cluster, DeploymentFacts, Live, PodFacts, Seen};
@@ -15,9 +17,7 @@ pub enum Plan {
     Nothing,
     /// Nothing can be done now; another fact will come.
     Wait(Why),
-    /// The `DaemonSet` is not there: make it, if its owner is still alive.
-    Create(Box<DaemonSet>),
-    /// The `DaemonSet` is not as it should be, or may not be.
+    /// The `DaemonSet` is not there, is not as it should be, or may not be.
     Apply(Box<DaemonSet>),
     /// Pods that hold something else, and that nobody else replaces.
     Replace(Vec<PodName>),
@@ -68,8 +68,75 @@ pub struct Applied {
     pub desired: DaemonSet,
     /// The object that came back.
     pub uid: String,
-    /// Its generation.
+    /// Its generation: it tells of the spec.
     pub generation: i64,
+    /// What came back of our metadata. It may be less than what was sent, where a policy changes it: to apply it again
+    /// would not help then.
+    metadata: OurMetadata,
+}
+
+/// Our keys of an object's metadata with the values that it has; others may come and go.
+#[derive(Debug, Clone, PartialEq)]
+struct OurMetadata {
+    labels: BTreeMap<String, Option<String>>,
+    annotations: BTreeMap<String, Option<String>>,
+    has_owners: bool,
+}
+
+impl OurMetadata {
+    fn of(live: &Live, desired: &DaemonSet) -> Self {
+        let meta = &desired.metadata;
+        let ours = |want: &Option<BTreeMap<String, String>>, have: &BTreeMap<String, String>| {
+            let keys = want.iter().flat_map(BTreeMap::keys);
+            keys.map(|key| (key.clone(), have.get(key).cloned()))
+                .collect()
+        };
+        let mut owners = meta.owner_references.iter().flatten();
+        Self {
+            labels: ours(&meta.labels, &live.labels),
+            annotations: ours(&meta.annotations, &live.annotations),
+            has_owners: owners.all(|owner| live.owners.contains(&owner.uid)),
+        }
+    }
+}
+
+impl Applied {
+    /// What was sent, and what came back.
+    pub fn new(desired: DaemonSet, live: &Live) -> Self {
+        Self {
+            uid: live.uid.clone(),
+            generation: live.generation,
+            metadata: OurMetadata::of(live, &desired),
+            desired,
+        }
+    }
+
+    /// What of our metadata did not come back as it was sent.
+    pub fn not_kept(&self) -> Vec<&str> {
+        let meta = &self.desired.metadata;
+        let mut lost = Vec::new();
+        for (want, have) in [
+            (&meta.labels, &self.metadata.labels),
+            (&meta.annotations, &self.metadata.annotations),
+        ] {
+            let changed = want
+                .iter()
+                .flatten()
+                .filter(|(key, value)| have.get(*key) != Some(&Some((*value).clone())));
+            lost.extend(changed.map(|(key, _)| key.as_str()));
+        }
+        if !self.metadata.has_owners {
+            lost.push("ownerReferences");
+        }
+        lost
+    }
+
+    /// Whether nobody has touched what is ours since.
+    fn is_intact(&self, live: &Live) -> bool {
+        live.uid == self.uid
+            && live.generation <= self.generation
+            && OurMetadata::of(live, &self.desired) == self.metadata
+    }
 }
 
 /// Decides on the next step.
@@ -86,7 +153,7 @@ pub fn plan(
     let desired = Box::new(daemon_set(identity, config, &surroundings));
     let live = match &cluster.live {
         Seen::Unknown => return Plan::Wait(Why::Unseen),
-        Seen::Absent => return Plan::Create(desired),
+        Seen::Absent => return Plan::Apply(desired),
         Seen::Present(live) => live,
     };
     if live.terminating {
@@ -96,7 +163,7 @@ pub fn plan(
         return Plan::Wait(Why::ForeignSelector);
     }
     match applied {
-        Some(applied) if applied.desired == *desired && is_intact(live, applied) => {
+        Some(applied) if applied.desired == *desired && applied.is_intact(live) => {
             let outdated = outdated_pods(cluster, live, &desired);
             if outdated.is_empty() {
                 Plan::Nothing
@@ -116,14 +183,22 @@ fn surroundings(
 ) -> Result<Surroundings, Why> {
     let flavour = cluster.flavour.ok_or(Why::Unseen)?;
     let deployment = deployment(identity, cluster)?;
-    let own_image = || deployment.and_then(|deployment| deployment.image.clone());
+    let (sleep_image, sleep_pull_secrets) = match (&config.sleep_image, deployment) {
+        (Some(image), _) => (image.clone(), Vec::new()),
+        (
+            None,
+            Some(DeploymentFacts {
+                image: Some(image),
+                pull_secrets,
+                ..
+            }),
+        ) => (image.clone(), pull_secrets.clone()),
+        (None, _) => (crate::DEFAULT_IMAGE.to_owned(), Vec::new()),
+    };
     Ok(Surroundings {
         flavour,
-        sleep_image: config
-            .sleep_image
-            .clone()
-            .or_else(own_image)
-            .unwrap_or_else(|| crate::DEFAULT_IMAGE.to_owned()),
+        sleep_image,
+        sleep_pull_secrets,
         owner: deployment
             .filter(|_| identity.is_owned())
             .map(|deployment| deployment.owner.clone()),
@@ -154,28 +229,10 @@ fn has_selector_of(live: &Live, desired: &DaemonSet) -> bool {
     wanted == Some(&live.selector)
 }
 
-/// Whether nobody has touched what is ours since we applied it. The generation tells of the spec; of the metadata
-/// only our own keys count, others may come and go.
-fn is_intact(live: &Live, applied: &Applied) -> bool {
-    let meta = &applied.desired.metadata;
-    let has = |have: &std::collections::BTreeMap<String, String>, want: &Option<_>| {
-        let want: Option<&std::collections::BTreeMap<String, String>> = want.as_ref();
-        want.is_none_or(|want| want.iter().all(|(key, value)| have.get(key) == Some(value)))
-    };
-    live.uid == applied.uid
-        && live.generation <= applied.generation
-        && has(&live.labels, &meta.labels)
-        && has(&live.annotations, &meta.annotations)
-        && meta
-            .owner_references
-            .iter()
-            .flatten()
-            .all(|owner| live.owners.contains(&owner.uid))
-}
-
 /// Pods that hold something else and that the controller takes for current. It compares a number that begins at 1
 /// again in a new `DaemonSet`, so pods that were left by a deletion with `--cascade=orphan` pass for those
-/// of the new template, whatever they hold.
+/// of the new template, whatever they hold. Only pods that are older than the `DaemonSet` can be such: a pod that it
+/// made itself is never ours to delete, whatever a policy has made of its annotations.
 fn outdated_pods(cluster: &Cluster, live: &Live, desired: &DaemonSet) -> Vec<PodName> {
     let wanted = desired
         .spec
@@ -187,6 +244,7 @@ fn outdated_pods(cluster: &Cluster, live: &Live, desired: &DaemonSet) -> Vec<Pod
         !pod.terminating
             && pod.controller.as_deref() == Some(live.uid.as_str())
             && pod.content_hash.as_ref() != wanted
+            && pod.created < live.created
             && pod.template_generation.as_deref() == live.template_generation()
     };
     // Before the controller has seen the new template, its numbers say nothing.

@@ -37,6 +37,17 @@ struct LeanStatus {
     init_container_statuses: Vec<LeanContainer>,
     #[serde(default)]
     container_statuses: Vec<LeanContainer>,
+    #[serde(default)]
+    conditions: Vec<LeanCondition>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct LeanCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -108,8 +119,12 @@ impl LeanPod {
                     ContainerState::Failed(failure) => Some(failure),
                     ContainerState::Waiting | ContainerState::Running => None,
                 });
+        let mut conditions = status.conditions.into_iter();
+        let unplaced = conditions.find(|c| c.type_ == "PodScheduled" && c.status == "False");
         let facts = PodFacts {
             uid: metadata.uid.unwrap_or_default(),
+            created: metadata.creation_timestamp.map(|time| time.0),
+            unplaced: unplaced.map(|condition| condition.message.chars().take(MESSAGE).collect()),
             node: spec.node_name.unwrap_or_default(),
             controller,
             content_hash: take(&metadata.annotations, CONTENT_HASH),
@@ -182,6 +197,7 @@ mod tests {
                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "d1", "controller": true}]},
             "spec": {"nodeName": "n", "containers": [{"name": "a"}]},
             "status": {
+                "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}],
                 "initContainerStatuses": [{"name": "copy-sleep", "state": {"terminated": {"reason": "Completed", "exitCode": 0}}}],
                 "containerStatuses": [
                     {"name": "a", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
@@ -198,6 +214,7 @@ mod tests {
         assert_eq!(facts.content_hash.as_deref(), Some("h"));
         assert_eq!(facts.template_generation.as_deref(), Some("3"));
         assert_eq!(facts.init_failure, None);
+        assert_eq!(facts.unplaced.as_deref(), Some("0/2 nodes are available"));
         assert_eq!(facts.containers["a"], ContainerState::Running);
         assert_eq!(facts.containers["b"], ContainerState::Waiting);
         assert_eq!(facts.containers["e"], ContainerState::Waiting);

@@ -42,6 +42,7 @@ pub fn rendered(identity: &Identity, config: &Config) -> DaemonSet {
             .sleep_image
             .clone()
             .unwrap_or_else(|| DEFAULT_IMAGE.to_owned()),
+        sleep_pull_secrets: Vec::new(),
         owner: None,
     };
     daemon_set(identity, config, &surroundings)

@@ -38,15 +38,20 @@ impl Reporter {
         self.complete = None;
     }
 
+    /// Tells again what lasts: Events live for an hour.
+    pub fn remind(&mut self) {
+        self.told.clear();
+    }
+
     /// Sums up and tells what is new.
-    pub fn report(&mut self, config: &Config, desired: &DaemonSet, cluster: &Cluster) {
+    pub fn report(&mut self, config: &Config, desired: &DaemonSet, cluster: &Cluster) -> Status {
         let content_hash = desired
             .spec
             .as_ref()
             .and_then(|spec| spec.template.metadata.as_ref())
             .and_then(|meta| meta.annotations.as_ref()?.get(CONTENT_HASH));
         let (Some(content_hash), Some(group)) = (content_hash, config.groups.first()) else {
-            return;
+            return Status::default();
         };
         let status = summarize(group, content_hash, cluster);
         self.metrics.status(&status);
@@ -60,6 +65,7 @@ impl Reporter {
             );
         }
         self.tell_failures(config, &status);
+        status
     }
 
     fn tell_failures(&mut self, config: &Config, status: &Status) {
@@ -108,6 +114,7 @@ impl Reporter {
         let text = format!(
             "{name} ({image}) fails on {nodes} node(s), for example {node}: {reason}: {message}"
         );
-        self.notices.tell(Reason::ImageFailed, name, text);
+        let subject = format!("{name} {:?}", failure.kind);
+        self.notices.tell(Reason::ImageFailed, subject, text);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tracing::warn;
 
+use crate::cluster::Seen;
 use crate::config::{Config, Problem, Problems};
 use crate::settings::{Settings, unknown_keys};
 
@@ -14,8 +15,10 @@ const AT_START: [&str; 3] = ["DAEMONSET_NAME", "NAMESPACE", "ALLOW_OTHER_NAMESPA
 #[derive(Debug, Default)]
 pub struct ConfigSource {
     in_force: Option<Config>,
-    /// Whether the newest configuration was refused.
-    is_refused: bool,
+    /// What is wrong with the newest configuration; `None` when it is in force.
+    refused: Option<Problems>,
+    /// The newest state of the `ConfigMap`: other parts of it change too.
+    offered: Seen<BTreeMap<String, String>>,
     /// Name of the `ConfigMap`, for messages.
     config_map: String,
     at_start: BTreeMap<&'static str, Option<String>>,
@@ -56,20 +59,39 @@ impl ConfigSource {
 
     /// A new state of the `ConfigMap`; `None` when it is not there.
     pub fn offer(&mut self, data: Option<BTreeMap<String, String>>) -> Verdict {
-        let was_refused = self.is_refused;
-        let verdict = self.judge(data, was_refused);
-        self.is_refused = matches!(verdict, Verdict::Refused(_));
-        verdict
+        let offered = Seen::from(data.clone());
+        if self.offered == offered {
+            return Verdict::Unchanged;
+        }
+        self.offered = offered;
+        let config = self.read(data);
+        // After a bad one even the same is news: the alarm ends.
+        let was_refused = self.refused.take().is_some();
+        match config {
+            Err(problems) => {
+                self.refused = Some(problems.clone());
+                Verdict::Refused(problems)
+            }
+            Ok(config) if self.in_force.as_ref() == Some(&config) && !was_refused => {
+                Verdict::Unchanged
+            }
+            Ok(config) => {
+                self.in_force = Some(config);
+                Verdict::InForce
+            }
+        }
     }
 
-    fn judge(&mut self, data: Option<BTreeMap<String, String>>, was_refused: bool) -> Verdict {
+    /// What is wrong with the newest configuration.
+    pub fn refused(&self) -> Option<&Problems> {
+        self.refused.as_ref()
+    }
+
+    fn read(&mut self, data: Option<BTreeMap<String, String>>) -> Result<Config, Problems> {
+        let name = self.config_map.clone();
+        let broken = |wrong: String| Problems(vec![Problem::new("CONFIG_MAP_NAME", &name, wrong)]);
         let Some(data) = data else {
-            let problem = Problem::new(
-                "CONFIG_MAP_NAME",
-                &self.config_map,
-                "there is no such ConfigMap",
-            );
-            return Verdict::Refused(Problems(vec![problem]));
+            return Err(broken("there is no such ConfigMap".to_owned()));
         };
         self.notice_what_waits(&data);
         for key in unknown_keys(&data) {
@@ -79,24 +101,9 @@ impl ConfigSource {
                 "no such setting, it has no effect"
             );
         }
-        let settings = match Settings::from_config_map(&data) {
-            Ok(settings) => settings,
-            Err(error) => {
-                let problem = Problem::new("CONFIG_MAP_NAME", &self.config_map, error);
-                return Verdict::Refused(Problems(vec![problem]));
-            }
-        };
-        match Config::from_settings(&settings) {
-            Err(problems) => Verdict::Refused(problems),
-            // After a bad one even the same is news: the alarm ends.
-            Ok(config) if self.in_force.as_ref() == Some(&config) && !was_refused => {
-                Verdict::Unchanged
-            }
-            Ok(config) => {
-                self.in_force = Some(config);
-                Verdict::InForce
-            }
-        }
+        let settings =
+            Settings::from_config_map(&data).map_err(|error| broken(error.to_string()))?;
+        Config::from_settings(&settings)
     }
 
     /// The configuration in force, in a line.

@@ -47,6 +47,10 @@ pub struct Status {
     pub wanted_nodes: usize,
     /// Nodes that have all of them.
     pub complete_nodes: usize,
+    /// Nodes that are to have the images and have no pod that does the work.
+    pub empty_nodes: usize,
+    /// Why a pod finds no place, from one of those for which the scheduler finds none.
+    pub unplaced: Option<String>,
     /// By the entry's name.
     pub images: BTreeMap<String, ImageStatus>,
     /// Why no sleeper starts at all, from a node where it is so.
@@ -65,11 +69,21 @@ pub struct ImageStatus {
 /// Sums up the pods that hold what `content_hash` says.
 pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status {
     let mut by_node: BTreeMap<&str, Vec<&PodFacts>> = BTreeMap::new();
+    let controller = match &cluster.live {
+        Seen::Present(live) => Some(live.uid.as_str()),
+        Seen::Absent | Seen::Unknown => None,
+    };
     let current = |pod: &&PodFacts| {
         pod.content_hash.as_deref() == Some(content_hash)
+            && pod.controller.as_deref() == controller
             && !pod.terminating
-            && !pod.node.is_empty()
     };
+    let unplaced = cluster
+        .pods
+        .values()
+        .filter(current)
+        .find_map(|pod| pod.unplaced.clone());
+    let current = |pod: &&PodFacts| current(pod) && !pod.node.is_empty();
     for pod in cluster.pods.values().filter(current) {
         by_node.entry(&pod.node).or_default().push(pod);
     }
@@ -85,6 +99,8 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
             .collect(),
         ..Status::default()
     };
+    status.empty_nodes = status.wanted_nodes.saturating_sub(by_node.len());
+    status.unplaced = unplaced;
     for (node, pods) in by_node {
         let mut on_node = BTreeSet::new();
         for pod in &pods {
@@ -155,7 +171,9 @@ mod tests {
         PodFacts {
             uid: String::new(),
             node: node.to_owned(),
-            controller: None,
+            created: None,
+            unplaced: (node == "none").then(|| "Insufficient cpu".to_owned()),
+            controller: Some("ds".to_owned()),
             content_hash: Some(hash.to_owned()),
             template_generation: None,
             terminating: false,
@@ -180,7 +198,9 @@ mod tests {
         use ContainerState::{Running, Waiting};
         let mut cluster = Cluster {
             live: Seen::Present(Live {
-                uid: String::new(),
+                uid: "ds".to_owned(),
+                created: None,
+                finalizers: Vec::new(),
                 generation: 1,
                 observed_generation: 1,
                 terminating: false,

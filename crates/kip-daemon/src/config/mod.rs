@@ -20,7 +20,7 @@ use self::problem::Findings;
 pub use self::problem::{Problem, Problems};
 use self::resources::Resources;
 use self::scheduling::Scheduling;
-use crate::desired::names::PREFIX;
+use crate::desired::names::{PREFIX, TEMPLATE_GENERATION};
 use crate::settings::Settings;
 
 /// A valid configuration: everything that may change while the daemon runs.
@@ -114,6 +114,12 @@ fn pull_secrets(text: Option<&str>, findings: &mut Findings) -> Vec<String> {
     secrets
 }
 
+/// Annotations of a `DaemonSet` that the API server or kubectl keep to themselves.
+const NOT_OURS: [&str; 2] = [
+    TEMPLATE_GENERATION,
+    "kubectl.kubernetes.io/last-applied-configuration",
+];
+
 fn annotations(text: Option<&str>, findings: &mut Findings) -> BTreeMap<String, String> {
     const VARIABLE: &str = "DAEMONSET_ANNOTATIONS";
     let annotations: BTreeMap<String, String> = findings.take(structured::parse(VARIABLE, text));
@@ -124,6 +130,7 @@ fn annotations(text: Option<&str>, findings: &mut Findings) -> BTreeMap<String, 
             Ok(()) if key.starts_with(PREFIX) => {
                 format!("begins with {PREFIX:?}, which is the daemon's own")
             }
+            Ok(()) if NOT_OURS.contains(&key.as_str()) => "is set by Kubernetes itself".to_owned(),
             Ok(()) => continue,
         };
         findings.add(Problem::new(

@@ -34,6 +34,8 @@ pub struct Surroundings {
     pub flavour: Flavour,
     /// The image that brings the sleep program.
     pub sleep_image: String,
+    /// The pull secrets that this image may need beside those of the list.
+    pub sleep_pull_secrets: Vec<String>,
     /// The Deployment that owns the object: its deletion deletes it.
     pub owner: Option<Owner>,
 }

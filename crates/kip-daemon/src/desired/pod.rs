@@ -35,9 +35,13 @@ fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {
     let resources = &group.resources;
     let mut node_selector = BTreeMap::from([("kubernetes.io/os".to_owned(), "linux".to_owned())]);
     node_selector.extend(group.scheduling.node_selector.clone());
-    let secrets: Vec<LocalObjectReference> = group
-        .pull_secrets
+    let of_the_list = group.pull_secrets.iter();
+    let of_the_sleep_image = surroundings
+        .sleep_pull_secrets
         .iter()
+        .filter(|name| !group.pull_secrets.contains(name));
+    let secrets: Vec<LocalObjectReference> = of_the_list
+        .chain(of_the_sleep_image)
         .map(|name| LocalObjectReference { name: name.clone() })
         .collect();
     PodSpec {

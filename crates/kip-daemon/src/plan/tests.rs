@@ -4,6 +4,7 @@ use super::*;
 use crate::desired::names::{COMPONENT, HOLDER, INSTANCE, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
 use crate::settings::Settings;
+use k8s_openapi::jiff::Timestamp;
 
 fn identity() -> Identity {
     Identity {
@@ -23,6 +24,8 @@ fn config(images: &str) -> Config {
 fn live() -> Live {
     Live {
         uid: "ds-1".to_owned(),
+        created: Some(Timestamp::from_second(1000).unwrap()),
+        finalizers: Vec::new(),
         generation: 1,
         observed_generation: 1,
         terminating: false,
@@ -46,6 +49,7 @@ fn cluster() -> Cluster {
             },
             terminating: false,
             image: Some("registry.example/puller:1".to_owned()),
+            pull_secrets: vec!["puller-registry".to_owned()],
         }),
         live: Seen::Absent,
         ..Cluster::default()
@@ -55,17 +59,13 @@ fn cluster() -> Cluster {
 /// A cluster in which everything was applied, and what was applied.
 fn settled(config: &Config) -> (Cluster, Applied) {
     let mut cluster = cluster();
-    let Plan::Create(desired) = plan(&identity(), config, &cluster, None) else {
+    let Plan::Apply(desired) = plan(&identity(), config, &cluster, None) else {
         panic!("an absent DaemonSet is not made");
     };
     let mut live = live();
     live.labels = desired.metadata.labels.clone().unwrap();
+    let applied = Applied::new(*desired, &live);
     cluster.live = Seen::Present(live);
-    let applied = Applied {
-        desired: *desired,
-        uid: "ds-1".to_owned(),
-        generation: 1,
-    };
     (cluster, applied)
 }
 
@@ -112,7 +112,7 @@ fn nothing_is_made_when_the_owner_is_gone_or_going() {
 #[test]
 fn the_sleep_image_is_the_daemons_own_unless_it_is_set() {
     let image = |config: &Config| {
-        let Plan::Create(desired) = plan(&identity(), config, &cluster(), None) else {
+        let Plan::Apply(desired) = plan(&identity(), config, &cluster(), None) else {
             panic!()
         };
         desired
@@ -222,8 +222,15 @@ fn pods_left_by_an_orphaning_deletion_are_replaced_when_they_hold_something_else
     let hash = crate::desired::hash::content_hash(&config.groups[0], Flavour::Kubernetes);
     let mut add =
         |name: &str, hash: &str, generation: &str, controller: Option<&str>, terminating| {
+            let made = if name == "of-this-daemonset" {
+                1001
+            } else {
+                900
+            };
             let pod = PodFacts {
                 uid: format!("uid-{name}"),
+                created: Some(Timestamp::from_second(made).unwrap()),
+                unplaced: None,
                 node: "n".to_owned(),
                 controller: controller.map(str::to_owned),
                 content_hash: Some(hash.to_owned()),
@@ -239,6 +246,13 @@ fn pods_left_by_an_orphaning_deletion_are_replaced_when_they_hold_something_else
     add("not-adopted-yet", "old", "1", None, false);
     add("rolled-by-the-controller", "old", "0", Some("ds-1"), false);
     add("going", "old", "1", Some("ds-1"), true);
+    add(
+        "of-this-daemonset",
+        "changed by a policy",
+        "1",
+        Some("ds-1"),
+        false,
+    );
     let step = plan(&identity(), &config, &cluster, Some(&applied));
     assert_eq!(
         step,
@@ -274,4 +288,54 @@ fn the_content_hash_follows_the_content_and_nothing_else() {
     let mut secret = base.clone();
     secret.groups[0].pull_secrets.push("s".to_owned());
     assert_ne!(hash(&base), hash(&secret));
+}
+
+#[test]
+fn metadata_that_a_policy_does_not_keep_is_told_and_not_applied_for_ever() {
+    let config = config("a=nginx");
+    let (mut cluster, applied) = settled(&config);
+    assert_eq!(applied.not_kept(), [""; 0]);
+    let key = "app.kubernetes.io/managed-by";
+    change(&mut cluster, |live| {
+        live.labels.insert(key.to_owned(), "platform".to_owned());
+        live.owners.clear();
+    });
+    let Seen::Present(live) = &cluster.live else {
+        panic!("no DaemonSet")
+    };
+    let applied = Applied::new(applied.desired, live);
+    assert_eq!(applied.not_kept(), [key, "ownerReferences"]);
+    assert_eq!(
+        plan(&identity(), &config, &cluster, Some(&applied)),
+        Plan::Nothing
+    );
+    change(&mut cluster, |live| {
+        live.labels.insert(key.to_owned(), "somebody".to_owned());
+    });
+    assert!(matches!(
+        plan(&identity(), &config, &cluster, Some(&applied)),
+        Plan::Apply(_)
+    ));
+}
+
+#[test]
+fn the_pull_secrets_of_the_daemons_own_image_come_with_it() {
+    let secrets = |config: &Config| {
+        let Plan::Apply(desired) = plan(&identity(), config, &cluster(), None) else {
+            panic!()
+        };
+        let pod = desired.spec.unwrap().template.spec.unwrap();
+        let secrets = pod.image_pull_secrets.unwrap_or_default();
+        secrets
+            .into_iter()
+            .map(|secret| secret.name)
+            .collect::<Vec<_>>()
+    };
+    let mut listed = config("a=nginx");
+    assert_eq!(secrets(&listed), ["puller-registry"]);
+    listed.groups[0].pull_secrets = vec!["puller-registry".to_owned(), "other".to_owned()];
+    assert_eq!(secrets(&listed), ["puller-registry", "other"]);
+    listed.groups[0].pull_secrets.clear();
+    listed.sleep_image = Some("elsewhere:1".to_owned());
+    assert_eq!(secrets(&listed), [""; 0]);
 }

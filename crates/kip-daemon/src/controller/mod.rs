@@ -1,5 +1,7 @@
 //! The loop: observations in, a plan, one step of it, again. The only place that knows all the parts.
 
+mod lasting;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -9,9 +11,9 @@ use tracing::{debug, info, warn};
 
 use crate::api_error::{ApiError, Pauses};
 use crate::apply::{Outcome, Writer};
-use crate::cluster::{Cluster, Live, Seen};
-use crate::config::Config;
+use crate::cluster::{Cluster, DeploymentFacts, Live, Seen};
 use crate::config::startup::Identity;
+use crate::desired::Flavour;
 use crate::events::{Notices, Reason};
 use crate::metrics::{ApplyResult, Metrics};
 use crate::observe::Observation;
@@ -21,6 +23,7 @@ use crate::report::Reporter;
 use crate::schedule::Schedule;
 use crate::server::{HEARTBEAT, Health};
 use crate::source::{ConfigSource, Verdict};
+use crate::status::Status;
 
 /// Everything that the loop works with.
 pub struct Controller {
@@ -44,19 +47,25 @@ pub struct Controller {
 struct Memory {
     cluster: Cluster,
     applied: Option<Applied>,
-    /// Whether a valid configuration was ever applied: from then on the daemon is ready.
-    is_ready: bool,
+    /// The uid of the object that this process applied last. From the first on the daemon is ready.
+    ours: Option<String>,
     pace: Pace,
     pauses: Pauses,
-    waiting: Option<Why>,
+    waiting: Option<(Why, Instant)>,
+    /// A Deployment that has the name of our own and another uid, and since when.
+    rival: Option<(DeploymentFacts, Instant)>,
     reporter: Reporter,
+    status: Status,
     status_due: Option<Instant>,
+    remind_at: Instant,
 }
 
 /// Pods report often while they start; where things stand is summed up no more often than this.
 const STATUS_GAP: Duration = Duration::from_millis(500);
 /// Pods that are deleted in one step.
 const REPLACE_AT_ONCE: usize = 50;
+/// How long the last request may take when the daemon is asked to end.
+const CLEAN_UP: Duration = Duration::from_secs(5);
 
 impl Controller {
     /// Runs until `stop` ends, or for ever. Errors of the API server never end it.
@@ -65,15 +74,19 @@ impl Controller {
         mut seen: mpsc::Receiver<Observation>,
         stop: impl Future<Output = ()>,
     ) {
+        let now = Instant::now();
         let mut memory = Memory {
             cluster: Cluster::default(),
             applied: None,
-            is_ready: false,
+            ours: None,
             pace: Pace::default(),
             pauses: Pauses::default(),
             waiting: None,
+            rival: None,
             reporter: Reporter::new(self.metrics.clone(), self.notices.clone()),
+            status: Status::default(),
             status_due: None,
+            remind_at: now,
         };
         let mut stop = std::pin::pin!(stop);
         self.take_up_config(&mut memory).await;
@@ -84,13 +97,18 @@ impl Controller {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                () = at(due), if due.is_some() => self.act(&mut memory).await,
+                () = at(due), if due.is_some() => tokio::select! {
+                    biased;
+                    // What is cut off here is done again by the next daemon: every step may be repeated.
+                    () = &mut stop => break,
+                    () = self.act(&mut memory) => {}
+                },
                 Some(observation) = seen.recv() => self.absorb(observation, &mut memory).await,
                 () = at(status_due), if status_due.is_some() => self.sum_up(&mut memory),
-                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = tokio::time::sleep(HEARTBEAT) => self.look_at_what_lasts(&mut memory),
             }
         }
-        self.clean_up().await;
+        self.clean_up(&memory).await;
     }
 
     /// Takes an observation into the facts.
@@ -105,11 +123,14 @@ impl Controller {
             }
             Observation::Live(live) => cluster.live = live.into(),
             Observation::Deployment(deployment) => {
-                cluster.see_deployment(deployment);
+                let rival = cluster.see_deployment(deployment);
+                memory.rival = rival.map(|rival| (rival, now));
                 if let Seen::Present(own) = &cluster.deployment {
                     self.notices.about(&own.owner);
                 }
             }
+            // An answer without the group may come from a server that is just starting; a cluster does not change.
+            Observation::Flavour(_) if cluster.flavour == Some(Flavour::OpenShift) => {}
             Observation::Flavour(flavour) => cluster.flavour = Some(flavour),
             Observation::Pod(name, pod) => {
                 cluster.pods.insert(name, *pod);
@@ -187,10 +208,6 @@ impl Controller {
                 self.wait(why, memory);
                 return;
             }
-            Plan::Create(desired) => {
-                let outcome = self.writer.create(&desired).await;
-                self.after_apply(outcome, *desired, memory)
-            }
             Plan::Apply(desired) => {
                 let outcome = self.writer.apply(&desired).await;
                 self.after_apply(outcome, *desired, memory)
@@ -204,18 +221,21 @@ impl Controller {
     }
 
     fn wait(&self, why: Why, memory: &mut Memory) {
-        if memory.waiting.replace(why) == Some(why) {
+        if memory.waiting.is_some_and(|(before, _)| before == why) {
             return;
         }
+        memory.waiting = Some((why, Instant::now()));
         match why {
             Why::Unseen => debug!(why = why.as_str(), "waiting"),
-            Why::Dying => info!(why = why.as_str(), "waiting"),
-            Why::OwnerGone | Why::ForeignSelector => {
+            // An uninstall is nothing to warn of.
+            Why::Dying | Why::OwnerGone => info!(why = why.as_str(), "waiting"),
+            Why::ForeignSelector => {
                 warn!(why = why.as_str(), "waiting");
-                self.notices.tell(Reason::ApplyFailed, "", why.as_str());
+                self.notices
+                    .tell(Reason::ApplyFailed, why.as_str(), why.as_str());
             }
         }
-        if !memory.is_ready {
+        if memory.ours.is_none() {
             self.health.unready(why.as_str().to_owned());
         }
     }
@@ -238,12 +258,15 @@ impl Controller {
         };
         let live = Live::from(&*object);
         let result = match &memory.cluster.live {
-            Seen::Present(before)
-                if before.uid == live.uid && before.generation == live.generation =>
-            {
-                ApplyResult::unchanged
+            Seen::Present(before) if before.uid == live.uid => {
+                if before.generation == live.generation {
+                    ApplyResult::unchanged
+                } else {
+                    ApplyResult::changed
+                }
             }
-            Seen::Present(before) if before.uid == live.uid => ApplyResult::changed,
+            // A deletion that was seen late: what is there is what we made already.
+            _ if memory.ours.as_ref() == Some(&live.uid) => ApplyResult::unchanged,
             Seen::Present(_) | Seen::Absent | Seen::Unknown => ApplyResult::created,
         };
         let is_undone = memory
@@ -251,20 +274,16 @@ impl Controller {
             .as_ref()
             .is_some_and(|applied| applied.desired == desired);
         self.report_apply(result, &live);
-        if result == ApplyResult::changed && is_undone && memory.pace.undid_change(Instant::now()) {
-            let text = "somebody else keeps changing the DaemonSet; it is put right every 5 s now. \
-                        `kubectl get daemonset -o yaml --show-managed-fields` tells who";
-            warn!(text, "the DaemonSet is contended");
-            self.notices.tell(Reason::Contended, "", text);
+        let applied = Applied::new(desired, &live);
+        if is_undone {
+            self.tell_of_a_fight(result, memory);
+        } else {
+            self.tell_what_is_not_kept(&applied);
         }
-        memory.applied = Some(Applied {
-            desired,
-            uid: live.uid.clone(),
-            generation: live.generation,
-        });
+        memory.applied = Some(applied);
+        memory.ours = Some(live.uid.clone());
         memory.cluster.live = Seen::Present(live);
         memory.waiting = None;
-        memory.is_ready = true;
         self.health.ready();
         // There may be a next step.
         memory.pace.soon(Instant::now());
@@ -277,7 +296,7 @@ impl Controller {
         match result {
             ApplyResult::created => {
                 info!(daemonset, uid = live.uid, "DaemonSet created");
-                let text = format!("DaemonSet {daemonset} created, uid {}", live.uid);
+                let text = format!("DaemonSet {daemonset} created");
                 self.notices.tell(Reason::DaemonSetCreated, "", text);
             }
             ApplyResult::changed => {
@@ -291,6 +310,7 @@ impl Controller {
 
     async fn replace(&self, pods: &[PodName], memory: &mut Memory) -> Result<(), ApiError> {
         for pod in pods.iter().take(REPLACE_AT_ONCE) {
+            self.health.turn();
             self.writer.delete_pod(pod).await?;
             info!(pod = pod.name, "pod replaced, it held something else");
             if let Some(facts) = memory.cluster.pods.get_mut(&pod.name) {
@@ -316,13 +336,10 @@ impl Controller {
             "the API server did not do it"
         );
         if category.is_refusal() {
-            self.notices.tell(
-                Reason::ApplyFailed,
-                "",
-                format!("{}: {detail}", category.as_str()),
-            );
+            let text = format!("{}: {detail}", category.as_str());
+            self.notices.tell(Reason::ApplyFailed, text.clone(), text);
         }
-        if !memory.is_ready {
+        if memory.ours.is_none() {
             self.health.unready(detail);
         }
     }
@@ -333,29 +350,33 @@ impl Controller {
         if let Some(config) = self.source.in_force()
             && let Some(applied) = &memory.applied
         {
-            memory
+            let status = memory
                 .reporter
                 .report(config, &applied.desired, &memory.cluster);
+            memory.status = status;
         }
     }
 
-    async fn clean_up(&self) {
+    /// Deletes what this process has applied, and nothing else, where the setting says so.
+    async fn clean_up(&self, memory: &Memory) {
+        let Some(uid) = &memory.ours else {
+            return;
+        };
         if !self
             .source
             .in_force()
-            .is_some_and(|config: &Config| config.cleanup_on_shutdown)
+            .is_some_and(|config| config.cleanup_on_shutdown)
         {
             return;
         }
-        match self.writer.delete_daemonset().await {
-            Ok(()) => info!(
-                daemonset = self.identity.daemonset,
-                "DaemonSet deleted, as CLEANUP_ON_SHUTDOWN says"
-            ),
-            Err(error) => warn!(
+        let daemonset = &self.identity.daemonset;
+        match tokio::time::timeout(CLEAN_UP, self.writer.delete_daemonset(uid)).await {
+            Ok(Ok(())) => info!(daemonset, "DaemonSet deleted, as CLEANUP_ON_SHUTDOWN says"),
+            Ok(Err(error)) => warn!(
                 detail = error.detail(),
                 "the DaemonSet could not be deleted"
             ),
+            Err(_) => warn!(daemonset, "the DaemonSet could not be deleted in time"),
         }
     }
 }
