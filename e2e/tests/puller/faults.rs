@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Node;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::space::restarts;
-use kip_e2e::lab::{Daemon, Proxy, Release, eventually, eventually_within, space};
+use kip_e2e::lab::{Proxy, Release, eventually, eventually_within, space};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams};
 
@@ -190,13 +190,7 @@ async fn a_node_that_joins_later_gets_everything() {
 async fn a_watch_that_was_silently_cut_is_noticed_within_seventy_seconds() {
     space::within("silence", async |space| {
         let proxy = Proxy::start().await.unwrap();
-        let daemon = Daemon::start(&[
-            ("KUBECONFIG", proxy.kubeconfig()),
-            ("IMAGES", "a=registry.invalid/a:1"),
-            ("NAMESPACE", &space.name),
-            ("NODE_SELECTOR", r#"{"no": "node"}"#),
-        ])
-        .unwrap();
+        let daemon = setup::lone_daemon(space, &[("KUBECONFIG", proxy.kubeconfig())]);
         let before = eventually("the first apply", async || space.daemonset().await).await;
         eventually("the daemon is ready", async || {
             match daemon.get("/readyz") {

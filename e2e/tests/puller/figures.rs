@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use kip_e2e::lab::cluster::repository;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Daemon, Space, eventually, space};
+use kip_e2e::lab::{Space, eventually, space};
 
 use super::setup;
 
@@ -89,12 +89,7 @@ async fn the_first_apply_follows_the_start_at_once() {
 async fn first_apply(space: &Space) -> u64 {
     let audit = space.cluster.audit_log().expect("there is an audit log");
     let started = Timestamp::now();
-    let _daemon = Daemon::start(&[
-        ("IMAGES", "a=registry.invalid/a:1"),
-        ("NAMESPACE", &space.name),
-        ("NODE_SELECTOR", r#"{"no": "node"}"#),
-    ])
-    .expect("the daemon starts");
+    let _daemon = setup::lone_daemon(space, &[]);
     let path = format!("/namespaces/{}/daemonsets/{NAME}", space.name);
     let answered = eventually("the first apply", async || {
         let requests = audit.requests()?;

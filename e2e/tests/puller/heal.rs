@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Daemon, Space, eventually, space};
+use kip_e2e::lab::{Space, eventually, space};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -41,12 +41,7 @@ async fn a_deleted_daemonset_is_made_again_within_a_second() {
     const ROUNDS: usize = 100;
     space::within("heal", async |space| {
         // The API server alone counts here, so no node is chosen.
-        let daemon = Daemon::start(&[
-            ("IMAGES", "a=registry.invalid/a:1"),
-            ("NAMESPACE", &space.name),
-            ("NODE_SELECTOR", r#"{"no": "node"}"#),
-        ])
-        .unwrap();
+        let daemon = setup::lone_daemon(space, &[]);
         let mut uid = other_than(space, "").await;
         let mut probe = watch_deletions(space);
         let audit = space.cluster.audit_log().unwrap();

@@ -5,23 +5,14 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Daemon, Space, eventually, space};
+use kip_e2e::lab::{Space, eventually, space};
 use kube::ResourceExt as _;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
 };
 use serde_json::{Value, json};
 
-/// A daemon on this machine whose pods run nowhere.
-fn daemon(space: &Space, more: &[(&str, &str)]) -> Daemon {
-    let mut settings = vec![
-        ("IMAGES", "a=registry.invalid/a:1;b=registry.invalid/b:1"),
-        ("NAMESPACE", space.name.as_str()),
-        ("NODE_SELECTOR", r#"{"no": "node"}"#),
-    ];
-    settings.extend(more);
-    Daemon::start(&settings).expect("the daemon starts")
-}
+use super::setup;
 
 /// The number of requests that the daemon sent about the `DaemonSet`, watches left out.
 fn requests_of(space: &Space, audit: &kip_e2e::lab::logs::AuditLog) -> usize {
@@ -75,7 +66,7 @@ async fn a_policy_that_changes_our_labels_is_told_and_not_fought_for_ever() {
             Ok(())
         })
         .await;
-        let daemon = daemon(space, &[]);
+        let daemon = setup::lone_daemon(space, &[]);
         eventually("the DaemonSet is made", async || space.daemonset().await).await;
         let audit = space.cluster.audit_log().unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -112,7 +103,7 @@ fn object(kind: &str, name: &str, spec: &Value) -> DynamicObject {
 #[tokio::test]
 async fn what_was_added_is_removed_also_when_the_field_owners_were_wiped() {
     space::within("wiped", async |space| {
-        let daemon = daemon(space, &[]);
+        let daemon = setup::lone_daemon(space, &[]);
         let made = eventually("the DaemonSet is made", async || space.daemonset().await).await;
         assert_eq!(container_names(&made), ["a", "b"]);
         let mut evil = made
@@ -156,7 +147,7 @@ async fn cleaning_up_never_deletes_the_daemonset_of_somebody_else() {
         }))
         .unwrap();
         let theirs = space.api::<DaemonSet>().create(&PostParams::default(), &foreign).await.unwrap();
-        let mut daemon = daemon(space, &[("CLEANUP_ON_SHUTDOWN", "true")]);
+        let mut daemon = setup::lone_daemon(space, &[("CLEANUP_ON_SHUTDOWN", "true")]);
         eventually("the daemon says that it is not ready, and why", async || match daemon.get("/readyz") {
             Some((503, text)) if text.contains("another selector") => Ok(()),
             other => Err(format!("{other:?}")),

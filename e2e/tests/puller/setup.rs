@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Config, Entry, Image, Layer};
 use kip_e2e::lab::cluster::repository;
-use kip_e2e::lab::{Cluster, Release, Space};
+use kip_e2e::lab::{Cluster, Daemon, Release, Space};
 use kip_e2e::samples::{self, Edition};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -99,6 +99,17 @@ pub(crate) async fn installed(space: &Space, entries: &Entries) -> Release {
         .expect("helm install");
     space.all_held(entries).await;
     release
+}
+
+/// A daemon on this machine, with a list of its own and pods that run nowhere: for what needs no node.
+pub(crate) fn lone_daemon(space: &Space, more: &[(&str, &str)]) -> Daemon {
+    let mut settings = vec![
+        ("IMAGES", "a=registry.invalid/a:1;b=registry.invalid/b:1"),
+        ("NAMESPACE", space.name.as_str()),
+        ("NODE_SELECTOR", r#"{"no": "node"}"#),
+    ];
+    settings.extend(more);
+    Daemon::start(&settings).expect("the daemon starts")
 }
 
 /// Id and host process id of a pod's container on its node; an empty name means the pod's sandbox.

@@ -3,23 +3,12 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Daemon, Space, eventually, space};
+use kip_e2e::lab::{Space, eventually, space};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use super::setup;
-
-/// A daemon on this machine whose pods run nowhere.
-fn daemon(space: &Space, more: &[(&str, &str)]) -> Daemon {
-    let mut settings = vec![
-        ("IMAGES", "a=registry.invalid/a:1"),
-        ("NAMESPACE", space.name.as_str()),
-        ("NODE_SELECTOR", r#"{"no": "node"}"#),
-    ];
-    settings.extend(more);
-    Daemon::start(&settings).expect("the daemon starts")
-}
 
 async fn pod_security(space: &Space) -> Value {
     let daemonset = eventually("the DaemonSet is made", async || space.daemonset().await).await;
@@ -43,7 +32,7 @@ async fn user_and_group_are_left_to_openshift_where_its_constraints_are_served()
     }))
     .unwrap();
     space::within("plain", async |space| {
-        let _daemon = daemon(space, &[]);
+        let _daemon = setup::lone_daemon(space, &[]);
         let security = pod_security(space).await;
         assert_eq!(security["runAsUser"], 65532);
         assert_eq!(security["fsGroup"], 65532);
@@ -64,7 +53,7 @@ async fn user_and_group_are_left_to_openshift_where_its_constraints_are_served()
         })
         .await;
         let security = {
-            let _daemon = daemon(space, &[]);
+            let _daemon = setup::lone_daemon(space, &[]);
             pod_security(space).await
         };
         crds.delete(&crd.name_any(), &DeleteParams::default())
@@ -120,7 +109,7 @@ async fn the_deployment_owns_the_daemonset_and_lends_it_its_image() {
 #[tokio::test]
 async fn a_tick_brings_the_desired_state_about_again_and_none_comes_when_it_is_switched_off() {
     let patches = async |space: &Space, interval: &str, wanted: usize| {
-        let daemon = daemon(
+        let daemon = setup::lone_daemon(
             space,
             &[("CACHING_INTERVAL_HOURS", interval), ("LOG_FORMAT", "json")],
         );
