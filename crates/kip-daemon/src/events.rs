@@ -63,7 +63,8 @@ impl Reason {
             | Self::ApplyFailed
             | Self::Contended
             | Self::ImageFailed
-            | Self::PodsMissing => Duration::from_secs(10 * 60),
+            // Shorter than the reminder, so that each of those is told.
+            | Self::PodsMissing => Duration::from_secs(9 * 60),
         }
     }
 
@@ -267,7 +268,7 @@ mod tests {
         assert!(news(Reason::ImageFailed, "a", 0));
         assert!(!news(Reason::ImageFailed, "a", 1));
         assert!(news(Reason::ImageFailed, "b", 1));
-        assert!(news(Reason::ImageFailed, "a", 10 * 60));
+        assert!(news(Reason::ImageFailed, "a", 9 * 60));
         assert!(news(Reason::InvalidConfiguration, "x", 700));
         assert!(!news(Reason::InvalidConfiguration, "x", 701));
         assert!(news(Reason::ConfigurationApplied, "", 702));

@@ -83,6 +83,14 @@ fn is_fight(undone: &mut Vec<Instant>, limit: usize, now: Instant) -> bool {
     false
 }
 
+/// Waits until then; for ever where there is no such time.
+pub async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

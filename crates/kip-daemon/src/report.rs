@@ -114,7 +114,7 @@ impl Reporter {
         let text = format!(
             "{name} ({image}) fails on {nodes} node(s), for example {node}: {reason}: {message}"
         );
-        let subject = format!("{name} {:?}", failure.kind);
+        let subject = format!("{name} {image} {:?}", failure.kind);
         self.notices.tell(Reason::ImageFailed, subject, text);
     }
 }

@@ -123,9 +123,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn client_config() -> anyhow::Result<ClientConfig> {
-    let mut config = ClientConfig::infer().await.context(
-        "no cluster is configured: neither KUBECONFIG, ~/.kube/config nor a pod's service account",
-    )?;
+    // The cause is left out: where a kubeconfig cannot be read it shows a part of it, and there are secrets in it.
+    let Ok(mut config) = ClientConfig::infer().await else {
+        bail!(
+            "no cluster is configured: neither a kubeconfig that can be read (KUBECONFIG, else ~/.kube/config; \
+             `kubectl config view` says what is wrong with one) nor a pod's service account"
+        );
+    };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.write_timeout = Some(REQUEST_TIMEOUT);

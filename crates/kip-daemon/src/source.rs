@@ -6,10 +6,7 @@ use tracing::warn;
 
 use crate::cluster::Seen;
 use crate::config::{Config, Problem, Problems};
-use crate::settings::{Settings, unknown_keys};
-
-/// Settings that count at start; an edit of the `ConfigMap` is noticed and has to wait.
-const AT_START: [&str; 3] = ["DAEMONSET_NAME", "NAMESPACE", "ALLOW_OTHER_NAMESPACE"];
+use crate::settings::{Settings, VARIABLES, unknown_keys};
 
 /// The configuration in force.
 #[derive(Debug, Default)]
@@ -117,7 +114,11 @@ impl ConfigSource {
     }
 
     fn notice_what_waits(&mut self, data: &BTreeMap<String, String>) {
-        for key in AT_START {
+        for key in VARIABLES
+            .iter()
+            .filter(|variable| !variable.live)
+            .map(|variable| variable.name)
+        {
             let value = data.get(key).cloned();
             match self.at_start.get(key) {
                 Some(first) if *first != value => {

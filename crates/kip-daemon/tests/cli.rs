@@ -360,3 +360,27 @@ fn output_that_cannot_be_written_is_an_error() {
         assert!(!said.contains("panicked"), "{command}: {said}");
     }
 }
+
+#[test]
+fn a_kubeconfig_that_cannot_be_read_is_never_shown() {
+    let path =
+        std::env::temp_dir().join(format!("kip-daemon-cli-{}.kubeconfig", std::process::id()));
+    for content in [
+        "users:\n- name: a\n  user:\n    token: SUPERSECRET\n   client: [\n",
+        "apiVersion: v1\nusers:\n- name: a\n  user: {token: [SUPERSECRET]}\n",
+    ] {
+        std::fs::write(&path, content).expect("the folder for temporary files takes it");
+        let kubeconfig = path.to_str().expect("it is UTF-8");
+        let output = output(
+            &["run", "--listen", "127.0.0.1:0"],
+            [GOOD, ("KUBECONFIG", kubeconfig)],
+        );
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("KUBECONFIG") && !said.contains("SUPERSECRET"),
+            "{said}"
+        );
+    }
+    std::fs::remove_file(&path).expect("it is there");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::release::NAME;
-use super::wait::eventually;
+use super::wait::{DEADLINE, eventually, eventually_within};
 
 /// A namespace that enforces the Pod Security level `restricted`.
 pub struct Space {
@@ -214,30 +215,42 @@ impl Space {
     /// # Panics
     /// When the deadline is over.
     pub async fn event_says(&self, reason: &str, words: &str) {
-        eventually(&format!("an Event {reason}: {words}"), async || {
-            let events = self
-                .api::<Event>()
-                .list(&ListParams::default())
-                .await?
-                .items;
-            let notes: Vec<String> = events
-                .iter()
-                .filter(|event| event.reason.as_deref() == Some(reason))
-                .filter(|event| {
-                    event
-                        .regarding
-                        .as_ref()
-                        .and_then(|object| object.kind.as_deref())
-                        == Some("Deployment")
-                })
-                .filter_map(|event| event.note.clone())
-                .collect();
-            ensure!(
-                notes.iter().any(|note| note.contains(words)),
-                "notes: {notes:#?}"
-            );
-            Ok(())
-        })
+        self.event_says_within(DEADLINE, reason, words).await;
+    }
+
+    /// As [`Space::event_says`], with a deadline of its own.
+    ///
+    /// # Panics
+    /// When the deadline is over.
+    pub async fn event_says_within(&self, deadline: Duration, reason: &str, words: &str) {
+        eventually_within(
+            deadline,
+            &format!("an Event {reason}: {words}"),
+            async || {
+                let events = self
+                    .api::<Event>()
+                    .list(&ListParams::default())
+                    .await?
+                    .items;
+                let notes: Vec<String> = events
+                    .iter()
+                    .filter(|event| event.reason.as_deref() == Some(reason))
+                    .filter(|event| {
+                        event
+                            .regarding
+                            .as_ref()
+                            .and_then(|object| object.kind.as_deref())
+                            == Some("Deployment")
+                    })
+                    .filter_map(|event| event.note.clone())
+                    .collect();
+                ensure!(
+                    notes.iter().any(|note| note.contains(words)),
+                    "notes: {notes:#?}"
+                );
+                Ok(())
+            },
+        )
         .await;
     }
 

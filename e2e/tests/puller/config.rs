@@ -56,6 +56,19 @@ async fn an_edit_takes_effect_and_a_broken_one_changes_nothing_until_it_is_mende
             "the last good configuration is in force"
         );
 
+        space
+            .edit_config(json!({"IMAGES": "another=Mistake:2"}))
+            .await
+            .unwrap();
+        let another = "another=Mistake:2";
+        space
+            .event_says_within(
+                std::time::Duration::from_secs(10),
+                "InvalidConfiguration",
+                another,
+            )
+            .await;
+
         let undone = json!({"IMAGES": setup::list(&second), "CACHING_CPU_LIMIT": ".2"});
         space.edit_config(undone).await.unwrap();
         space.metric_is("kip_config_valid", "1").await;

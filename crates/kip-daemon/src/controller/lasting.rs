@@ -10,6 +10,7 @@ use crate::cluster::Seen;
 use crate::events::Reason;
 use crate::metrics::ApplyResult;
 use crate::plan::{Applied, Why};
+use crate::server::HEARTBEAT;
 
 /// A deletion that takes longer is told: something holds it up.
 const LONG_DEATH: Duration = Duration::from_secs(10);
@@ -25,6 +26,7 @@ impl Controller {
     /// Called at each heartbeat. Events of the same subject are written only after a while, so all of it is said anew.
     pub(super) fn look_at_what_lasts(&self, memory: &mut Memory) {
         let now = Instant::now();
+        memory.look_at = now + HEARTBEAT;
         if let Some(problems) = self.source.refused() {
             let text = problems.to_string();
             self.notices

@@ -17,7 +17,7 @@ use crate::desired::Flavour;
 use crate::events::{Notices, Reason};
 use crate::metrics::{ApplyResult, Metrics};
 use crate::observe::Observation;
-use crate::pace::Pace;
+use crate::pace::{Pace, at};
 use crate::plan::{Applied, Plan, PodName, Why, plan};
 use crate::report::Reporter;
 use crate::schedule::Schedule;
@@ -57,6 +57,8 @@ struct Memory {
     reporter: Reporter,
     status: Status,
     status_due: Option<Instant>,
+    /// When to look at what lasts; nothing that happens in between puts it off.
+    look_at: Instant,
     remind_at: Instant,
 }
 
@@ -86,6 +88,7 @@ impl Controller {
             reporter: Reporter::new(self.metrics.clone(), self.notices.clone()),
             status: Status::default(),
             status_due: None,
+            look_at: now + HEARTBEAT,
             remind_at: now,
         };
         let mut stop = std::pin::pin!(stop);
@@ -94,6 +97,7 @@ impl Controller {
             self.health.turn();
             let due = memory.pace.due();
             let status_due = memory.status_due;
+            let look_at = memory.look_at;
             tokio::select! {
                 biased;
                 () = &mut stop => break,
@@ -103,9 +107,10 @@ impl Controller {
                     () = &mut stop => break,
                     () = self.act(&mut memory) => {}
                 },
-                Some(observation) = seen.recv() => self.absorb(observation, &mut memory).await,
                 () = at(status_due), if status_due.is_some() => self.sum_up(&mut memory),
-                () = tokio::time::sleep(HEARTBEAT) => self.look_at_what_lasts(&mut memory),
+                () = sleep_until(look_at) => self.look_at_what_lasts(&mut memory),
+                // Last: what is due must not wait for an end of what is seen.
+                Some(observation) = seen.recv() => self.absorb(observation, &mut memory).await,
             }
         }
         self.clean_up(&memory).await;
@@ -165,8 +170,8 @@ impl Controller {
                     "nothing is done until it is mended"
                 };
                 warn!(problems = text, kept, "the configuration is refused");
-                self.notices
-                    .tell(Reason::InvalidConfiguration, "", format!("{text} ({kept})"));
+                let said = format!("{text} ({kept})");
+                self.notices.tell(Reason::InvalidConfiguration, text, said);
             }
         }
     }
@@ -378,13 +383,6 @@ impl Controller {
             ),
             Err(_) => warn!(daemonset, "the DaemonSet could not be deleted in time"),
         }
-    }
-}
-
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
     }
 }
 
