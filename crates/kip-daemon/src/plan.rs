@@ -7,8 +7,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::cluster::{Cluster, DeploymentFacts, Live, PodFacts, Seen};
 use crate::config::Config;
 use crate::config::startup::Identity;
-use crate::desired::names::CONTENT_HASH;
-use crate::desired::{Surroundings, daemon_set};
+use crate::desired::{Surroundings, content_hash_of, daemon_set};
 
 /// The next step. After it was carried out the facts are new, and so is the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -234,12 +233,7 @@ fn has_selector_of(live: &Live, desired: &DaemonSet) -> bool {
 /// of the new template, whatever they hold. Only pods that are older than the `DaemonSet` can be such: a pod that it
 /// made itself is never ours to delete, whatever a policy has made of its annotations.
 fn outdated_pods(cluster: &Cluster, live: &Live, desired: &DaemonSet) -> Vec<PodName> {
-    let wanted = desired
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.metadata.as_ref())
-        .and_then(|meta| meta.annotations.as_ref())
-        .and_then(|annotations| annotations.get(CONTENT_HASH));
+    let wanted = content_hash_of(desired);
     let is_outdated = |pod: &PodFacts| {
         !pod.terminating
             && pod.controller.as_deref() == Some(live.uid.as_str())

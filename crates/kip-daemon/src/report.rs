@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use crate::cluster::{Cluster, Failure};
 use crate::config::Config;
-use crate::desired::names::{CONTENT_HASH, COPY_SLEEP};
+use crate::desired::content_hash_of;
+use crate::desired::names::COPY_SLEEP;
 use crate::events::{Notices, Reason};
 use crate::metrics::Metrics;
 use crate::status::{ImageState, Status, summarize};
@@ -45,12 +46,8 @@ impl Reporter {
 
     /// Sums up and tells what is new.
     pub fn report(&mut self, config: &Config, desired: &DaemonSet, cluster: &Cluster) -> Status {
-        let content_hash = desired
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.template.metadata.as_ref())
-            .and_then(|meta| meta.annotations.as_ref()?.get(CONTENT_HASH));
-        let (Some(content_hash), Some(group)) = (content_hash, config.groups.first()) else {
+        let (Some(content_hash), Some(group)) = (content_hash_of(desired), config.groups.first())
+        else {
             return Status::default();
         };
         let status = summarize(group, content_hash, cluster);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
@@ -322,6 +322,21 @@ pub fn is_ready(pod: &Pod) -> bool {
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
+/// What kubelet says of one of the pod's containers.
+///
+/// # Errors
+/// When it says nothing of it yet.
+pub fn container_status<'a>(pod: &'a Pod, name: &str) -> Result<&'a ContainerStatus> {
+    let statuses = pod
+        .status
+        .iter()
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    statuses
+        .into_iter()
+        .find(|status| status.name == name)
+        .with_context(|| format!("no status of {name}"))
+}
+
 fn holds(pod: &Pod, name: &str, image: &str) -> Result<()> {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let spec = containers
@@ -333,14 +348,7 @@ fn holds(pod: &Pod, name: &str, image: &str) -> Result<()> {
         "{name} is of {:?}",
         spec.image
     );
-    let statuses = pod
-        .status
-        .iter()
-        .flat_map(|status| status.container_statuses.iter().flatten());
-    let status = statuses
-        .into_iter()
-        .find(|status| status.name == name)
-        .context("no status")?;
+    let status = container_status(pod, name)?;
     let is_running = status
         .state
         .as_ref()

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Config, Entry, Image, Layer};
 use kip_e2e::lab::cluster::repository;
+use kip_e2e::lab::space::container_status;
 use kip_e2e::lab::{Cluster, Daemon, Release, Space};
 use kip_e2e::samples::{self, Edition};
 use kube::ResourceExt as _;
@@ -134,14 +135,7 @@ pub(crate) async fn task(
             .await?;
         ids.trim().to_owned()
     } else {
-        let statuses = pod
-            .status
-            .iter()
-            .flat_map(|status| status.container_statuses.iter().flatten());
-        let status = statuses
-            .into_iter()
-            .find(|status| status.name == container)
-            .context("no such container")?;
+        let status = container_status(pod, container)?;
         let id = status.container_id.as_deref().context("no container id")?;
         id.trim_start_matches("containerd://").to_owned()
     };

@@ -14,7 +14,7 @@ use k8s_openapi::api::apps::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use self::names::{COMPONENT, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
+use self::names::{COMPONENT, CONTENT_HASH, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
 use crate::config::Config;
 use crate::config::startup::Identity;
 
@@ -91,6 +91,17 @@ pub fn daemon_set(identity: &Identity, config: &Config, surroundings: &Surroundi
         }),
         status: None,
     }
+}
+
+/// What the pods of this object hold, as their annotation says.
+pub fn content_hash_of(daemonset: &DaemonSet) -> Option<&String> {
+    let template = &daemonset.spec.as_ref()?.template;
+    template
+        .metadata
+        .as_ref()?
+        .annotations
+        .as_ref()?
+        .get(CONTENT_HASH)
 }
 
 fn selector(daemonset: &str) -> BTreeMap<String, String> {
