@@ -98,6 +98,10 @@ fn the_default_config_map_is_this() {
             "IMAGES": "che-code=quay.io/che-incubator/che-code:latest;\n\
                        base-developer-image=quay.io/devfile/base-developer-image:ubi9-latest",
             "CACHING_INTERVAL_HOURS": "1",
+            "REFRESH": "always",
+            "MAX_NODES_AT_ONCE": "10%",
+            "SETTLE_DEADLINE": "10m",
+            "PAUSED": "false",
             "CACHING_MEMORY_REQUEST": "10Mi",
             "CACHING_MEMORY_LIMIT": "20Mi",
             "CACHING_CPU_REQUEST": ".05",

@@ -64,8 +64,35 @@ pub const VARIABLES: &[Variable] = &[
         "CACHING_INTERVAL_HOURS",
         "1",
         "30m",
-        "How often the desired state is brought about again without any trigger: hours, also decimal, \
-         or a duration such as `30m`; `0` means never",
+        "Time between two refreshes, each of which also puts right what differs from the settings: hours, \
+         also decimal, or a duration such as `30m`; `0` means never",
+    ),
+    live(
+        "REFRESH",
+        "always",
+        "never",
+        "`always`: a refresh asks the registries again for every image that has a tag; \
+         `never`: only an annotation makes it ask",
+    ),
+    live(
+        "MAX_NODES_AT_ONCE",
+        "10%",
+        "5",
+        "On how many nodes at once images are fetched and pods are replaced, after an edit or in a refresh: \
+         a number, or a percentage of the nodes, rounded up",
+    ),
+    live(
+        "SETTLE_DEADLINE",
+        "10m",
+        "30m",
+        "How long a node may take to fetch, and then to start, before the others go on without it: \
+         a duration from `1s` to `24h`",
+    ),
+    live(
+        "PAUSED",
+        "false",
+        "true",
+        "`true`: nothing is fetched and no pod is replaced; the DaemonSet is kept",
     ),
     live(
         "CACHING_MEMORY_REQUEST",
@@ -200,6 +227,10 @@ pub fn variable(name: &str) -> Option<&'static Variable> {
 pub struct Settings {
     pub images: Option<String>,
     pub caching_interval_hours: Option<String>,
+    pub refresh: Option<String>,
+    pub max_nodes_at_once: Option<String>,
+    pub settle_deadline: Option<String>,
+    pub paused: Option<String>,
     pub caching_memory_request: Option<String>,
     pub caching_memory_limit: Option<String>,
     pub caching_cpu_request: Option<String>,

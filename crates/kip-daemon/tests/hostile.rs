@@ -208,6 +208,11 @@ fn strange_characters_are_no_part_of_a_name() {
             ("CACHING_MEMORY_LIMIT", format!("2{strange}Gi")),
             ("CACHING_INTERVAL_HOURS", format!("1{strange}0")),
             ("CLEANUP_ON_SHUTDOWN", format!("tr{strange}ue")),
+            ("REFRESH", format!("ne{strange}ver")),
+            ("MAX_NODES_AT_ONCE", format!("1{strange}0")),
+            ("MAX_NODES_AT_ONCE", format!("1{strange}0%")),
+            ("SETTLE_DEADLINE", format!("1{strange}0m")),
+            ("PAUSED", format!("fal{strange}se")),
         ] {
             refused(variable, value);
         }
@@ -240,6 +245,8 @@ fn ten_megabytes_of_anything_are_refused_in_time() {
             "IMAGES",
             "AFFINITY",
             "CACHING_CPU_LIMIT",
+            "MAX_NODES_AT_ONCE",
+            "SETTLE_DEADLINE",
             "KIP_IMAGE",
             "IMAGE_PULL_SECRETS",
         ] {

@@ -117,6 +117,8 @@ fn numbers_become_the_digits_that_were_written() {
             json!(0.5),
             "0.5",
         ),
+        ("maxNodesAtOnce", "MAX_NODES_AT_ONCE", json!(5), "5"),
+        ("maxNodesAtOnce", "MAX_NODES_AT_ONCE", json!("25%"), "25%"),
         (
             "cachingCpuRequest",
             "CACHING_CPU_REQUEST",
@@ -204,6 +206,10 @@ fn labels_selectors_and_annotations_become_strings() {
 fn what_is_not_set_leaves_the_daemons_default() {
     for (key, variable) in [
         ("cachingIntervalHours", "CACHING_INTERVAL_HOURS"),
+        ("refresh", "REFRESH"),
+        ("maxNodesAtOnce", "MAX_NODES_AT_ONCE"),
+        ("settleDeadline", "SETTLE_DEADLINE"),
+        ("paused", "PAUSED"),
         ("cachingMemoryLimit", "CACHING_MEMORY_LIMIT"),
         ("nodeSelector", "NODE_SELECTOR"),
         ("affinity", "AFFINITY"),
@@ -238,6 +244,9 @@ fn rare_settings_reach_the_daemon_when_set() {
         with("cleanupOnShutdown", json!(false))["CLEANUP_ON_SHUTDOWN"],
         "false"
     );
+    assert_eq!(with("refresh", json!("never"))["REFRESH"], "never");
+    assert_eq!(with("settleDeadline", json!("1h"))["SETTLE_DEADLINE"], "1h");
+    assert_eq!(with("paused", json!(true))["PAUSED"], "true");
     let values = json!({"logFormat": "json", "logLevel": "debug"});
     let container = &deployment(&values)["spec"]["template"]["spec"]["containers"][0];
     let env = container["env"].as_array().expect("env");

@@ -73,6 +73,23 @@ fn a_value_of_the_wrong_kind_is_refused() {
             json!({"configMap": {"cachingIntervalHours": -1}}),
             "/configMap/cachingIntervalHours",
         ),
+        (
+            json!({"configMap": {"refresh": "hourly"}}),
+            "/configMap/refresh",
+        ),
+        (
+            json!({"configMap": {"maxNodesAtOnce": 0}}),
+            "/configMap/maxNodesAtOnce",
+        ),
+        (
+            json!({"configMap": {"maxNodesAtOnce": "101%"}}),
+            "/configMap/maxNodesAtOnce",
+        ),
+        (
+            json!({"configMap": {"settleDeadline": 10}}),
+            "/configMap/settleDeadline",
+        ),
+        (json!({"configMap": {"paused": "yes"}}), "/configMap/paused"),
         (json!({"configMap": {"images": [7]}}), "/configMap/images/0"),
         (
             json!({"configMap": {"images": {"Bad_Name": "a"}}}),
@@ -156,6 +173,8 @@ fn other(path: &str, value: &Value) -> Value {
         "logFormat" => json!("json"),
         "logLevel" => json!("debug"),
         "configMap.cleanupOnShutdown" => json!(true),
+        "configMap.refresh" => json!("never"),
+        "configMap.maxNodesAtOnce" => json!("5"),
         "configMap.images" | "imagePullSecrets" | "containerSecurityContext.capabilities.drop" => {
             json!(["another"])
         }

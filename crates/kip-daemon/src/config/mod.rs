@@ -6,6 +6,7 @@ pub mod names;
 mod problem;
 pub mod quantity;
 pub mod resources;
+pub mod rollout;
 pub mod scheduling;
 pub mod startup;
 mod structured;
@@ -19,6 +20,7 @@ use self::images::Image;
 use self::problem::Findings;
 pub use self::problem::{Problem, Problems};
 use self::resources::Resources;
+use self::rollout::Rollout;
 use self::scheduling::Scheduling;
 use crate::desired::names::{PREFIX, TEMPLATE_GENERATION};
 use crate::settings::Settings;
@@ -30,6 +32,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// Time between two ticks; `None` means never.
     pub interval: Option<Duration>,
+    /// How a change and a refresh go through the nodes.
+    pub rollout: Rollout,
     /// Annotations of the `DaemonSet` itself.
     pub daemonset_annotations: BTreeMap<String, String>,
     /// The image that brings the sleep program; `None` means the daemon's own.
@@ -61,6 +65,7 @@ impl Config {
         let images = images::parse(settings.images.as_deref(), &mut findings);
         let interval = interval::parse(settings.caching_interval_hours.as_deref());
         let interval = findings.take(interval);
+        let rollout = rollout::parse(settings, &mut findings);
         let resources = resources::parse(settings, &mut findings);
         let scheduling = scheduling::parse(
             &scheduling::Texts {
@@ -86,6 +91,7 @@ impl Config {
                 scheduling,
             }],
             interval,
+            rollout,
             daemonset_annotations,
             sleep_image,
             cleanup_on_shutdown,

@@ -49,6 +49,10 @@ fn all_problems_are_found_at_once_and_name_variable_value_and_an_example() {
     let found = problems(&[
         ("IMAGES", "A=nginx;b=Nginx"),
         ("CACHING_INTERVAL_HOURS", "one"),
+        ("REFRESH", "hourly"),
+        ("MAX_NODES_AT_ONCE", "0"),
+        ("SETTLE_DEADLINE", "1ms"),
+        ("PAUSED", "yes"),
         ("CACHING_MEMORY_REQUEST", "30Mi"),
         ("CACHING_CPU_LIMIT", "two"),
         ("NODE_SELECTOR", "["),
@@ -62,7 +66,7 @@ fn all_problems_are_found_at_once_and_name_variable_value_and_an_example() {
         ("KIP_IMAGE", "quay.io/eclipse/kubernetes-image-puller:next"),
         ("CLEANUP_ON_SHUTDOWN", "yes"),
     ]);
-    assert_eq!(found.len(), 13, "{found:#?}");
+    assert_eq!(found.len(), 17, "{found:#?}");
     for problem in &found {
         let (variable, rest) = problem.split_once('=').unwrap();
         assert!(
