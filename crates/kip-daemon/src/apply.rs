@@ -1,16 +1,23 @@
 //! Carries a plan out.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{
+    Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
+};
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
 use crate::api_error::{ApiError, Category, bounded};
+use crate::cluster::{Live, PodFacts};
 use crate::config::startup::Identity;
 use crate::desired::names::MANAGER;
 use crate::ownership;
 use crate::plan::PodName;
+use crate::pods::{Interner, LeanPod};
 
 /// How often a write that met a conflict is tried again before the controller pauses.
 const TRIES: usize = 5;
@@ -117,16 +124,63 @@ impl Writer {
         bounded(self.daemonsets.patch(&self.daemonset, &params, &patch)).await
     }
 
-    /// Deletes a pod, if it is still the one that was meant.
+    /// Sets annotations of the `DaemonSet` if it is still as it was seen; else nothing is written. Tells which, and
+    /// how it is now.
     ///
     /// # Errors
-    /// The API server's; a pod that is gone or another by now is none.
-    pub async fn delete_pod(&self, pod: &PodName) -> Result<(), ApiError> {
+    /// The API server's.
+    pub async fn annotate(
+        &self,
+        seen: &Live,
+        annotations: &BTreeMap<&str, String>,
+    ) -> Result<(bool, Live), ApiError> {
+        let patch = json!({"metadata": {
+            "annotations": annotations,
+            "resourceVersion": seen.resource_version,
+            "uid": seen.uid,
+        }});
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        let patched = self.daemonsets.patch(&self.daemonset, &params, &patch);
+        match bounded(patched).await {
+            Ok(object) => Ok((true, Live::from(&object))),
+            Err(error) if error.category() == Category::Conflict => {
+                let object = bounded(self.daemonsets.get(&self.daemonset)).await?;
+                Ok((false, Live::from(&object)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes a pod. Gives back its name and facts.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn create_pod(&self, pod: &Pod) -> Result<(String, PodFacts), ApiError> {
+        let params = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let made = bounded(self.pods.create(&params, pod)).await?;
+        Ok(LeanPod::from(made).into_facts(&mut Interner::default(), Timestamp::now()))
+    }
+
+    /// Deletes a pod, if it is still as it was seen. Tells whether it was.
+    ///
+    /// # Errors
+    /// The API server's; a pod that is gone, another or changed by now is none.
+    pub async fn delete_pod(&self, pod: &PodName) -> Result<bool, ApiError> {
         let params = DeleteParams {
-            preconditions: Some(uid_is(&pod.uid)),
+            preconditions: Some(Preconditions {
+                uid: Some(pod.uid.clone()),
+                resource_version: Some(pod.resource_version.clone()),
+            }),
             ..DeleteParams::default()
         };
-        gone(bounded(self.pods.delete(&pod.name, &params)).await)
+        deleted(bounded(self.pods.delete(&pod.name, &params)).await)
     }
 
     /// Deletes the `DaemonSet` of this uid and, in the background, its pods.
@@ -136,26 +190,22 @@ impl Writer {
     pub async fn delete_daemonset(&self, uid: &str) -> Result<(), ApiError> {
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(uid_is(uid)),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
             ..DeleteParams::default()
         };
-        gone(bounded(self.daemonsets.delete(&self.daemonset, &params)).await)
+        deleted(bounded(self.daemonsets.delete(&self.daemonset, &params)).await).map(drop)
     }
 }
 
-fn uid_is(uid: &str) -> Preconditions {
-    Preconditions {
-        uid: Some(uid.to_owned()),
-        resource_version: None,
-    }
-}
-
-/// What was to be deleted is gone, also when somebody else was faster.
-fn gone<T>(result: Result<T, ApiError>) -> Result<(), ApiError> {
+/// Whether it was deleted; `false` where the object that was meant is not there any more.
+fn deleted<T>(result: Result<T, ApiError>) -> Result<bool, ApiError> {
     match result {
         Err(ApiError::Request(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
-            Ok(())
+            Ok(false)
         }
-        result => result.map(drop),
+        result => result.map(|_| true),
     }
 }

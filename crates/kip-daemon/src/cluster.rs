@@ -1,12 +1,13 @@
 //! What is known of the cluster, as plain facts: the watches fill it, [`plan`](crate::plan) reads it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::desired::names::TEMPLATE_GENERATION;
+use crate::desired::names::{RESTARTED_AT, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
 
 /// Something that may not have been looked at yet.
@@ -38,8 +39,10 @@ pub struct Cluster {
     pub own_uid: Option<String>,
     /// The `DaemonSet`.
     pub live: Seen<Live>,
-    /// Its pods, by name.
+    /// Its pods and the fetchers, by name.
     pub pods: BTreeMap<String, PodFacts>,
+    /// Whether all of them were listed once: before that, a pod that is missing here may be there.
+    pub pods_listed: bool,
 }
 
 impl Cluster {
@@ -57,6 +60,24 @@ impl Cluster {
         }
         self.deployment = Seen::Absent;
         found
+    }
+
+    /// Takes in the `DaemonSet` as it is now. A state that is older than the known one comes from a watch that is
+    /// behind our own writes.
+    pub fn see_live(&mut self, found: Option<Live>) {
+        let is_late = matches!((&self.live, &found), (Seen::Present(known), Some(found)) if found.is_older_than(known));
+        if !is_late {
+            self.live = found.into();
+        }
+    }
+
+    /// Takes in a pod as it is now. When it was first seen, and that its deletion was asked for, stays known.
+    pub fn see_pod(&mut self, name: String, mut pod: PodFacts) {
+        if let Some(known) = self.pods.get(&name).filter(|known| known.uid == pod.uid) {
+            pod.first_seen = known.first_seen;
+            pod.terminating |= known.terminating;
+        }
+        self.pods.insert(name, pod);
     }
 
     /// The daemon goes on under this Deployment: it was made again around the running pod.
@@ -123,6 +144,8 @@ pub struct Live {
     pub uid: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// Changes at every write of the object.
+    pub resource_version: String,
     /// Counts the changes of its spec.
     pub generation: i64,
     /// The generation that the controller has seen.
@@ -141,9 +164,18 @@ pub struct Live {
     pub selector: BTreeMap<String, String>,
     /// On how many nodes it wants a pod.
     pub wanted_nodes: i32,
+    /// When somebody asked by `kubectl rollout restart` for new pods.
+    pub restarted_at: Option<String>,
 }
 
 impl Live {
+    /// Whether this is an older state of the same object than the other: a watch may bring it late. Versions are
+    /// numbers that grow; where they are not, nothing is taken for older.
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let number = |live: &Self| live.resource_version.parse::<u64>().ok();
+        self.uid == other.uid && number(self).zip(number(other)).is_some_and(|(a, b)| a < b)
+    }
+
     /// The number by which the controller marks pods of the current template.
     pub fn template_generation(&self) -> Option<&str> {
         self.annotations
@@ -163,6 +195,7 @@ impl From<&DaemonSet> for Live {
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             created: meta.creation_timestamp.as_ref().map(|time| time.0),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
             generation: meta.generation.unwrap_or_default(),
             observed_generation: status
                 .and_then(|s| s.observed_generation)
@@ -179,34 +212,96 @@ impl From<&DaemonSet> for Live {
             finalizers: meta.finalizers.clone().unwrap_or_default(),
             selector: selector.unwrap_or_default(),
             wanted_nodes: status.map_or(0, |status| status.desired_number_scheduled),
+            restarted_at: daemonset
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.template.metadata.as_ref()?.annotations.as_ref())
+                .and_then(|annotations| annotations.get(RESTARTED_AT).cloned()),
         }
     }
 }
 
-/// What is of interest of a pod of the `DaemonSet`.
+/// What is of interest of a pod of the `DaemonSet`, or of a fetcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodFacts {
     /// Its uid.
     pub uid: String,
+    /// Which of its states these facts are.
+    pub resource_version: String,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// When this process saw it first: deadlines count from then, by one clock.
+    pub first_seen: Timestamp,
+    /// What it is for.
+    pub duty: Duty,
     /// Why the scheduler finds no place for it.
     pub unplaced: Option<String>,
-    /// The node it runs on; empty while it has none.
+    /// The node it runs on, for a fetcher the one that it is meant for; empty while a pod of the `DaemonSet` has none.
     pub node: String,
+    /// Whether kubelet has taken it up.
+    pub taken_up: bool,
+    /// Whether it has ended for good, for example by an eviction.
+    pub ended: bool,
     /// The uid of the controller that owns it; `None` for an orphan.
     pub controller: Option<String>,
     /// What it holds, by its own annotation.
     pub content_hash: Option<String>,
+    /// The request for a restart that it was made after.
+    pub restarted_at: Option<String>,
     /// The controller's number of its template.
     pub template_generation: Option<String>,
     /// Whether it is being deleted.
     pub terminating: bool,
-    /// Its sleepers by container name.
-    pub containers: BTreeMap<String, ContainerState>,
+    /// Its sleepers, in their order.
+    pub containers: Vec<ContainerFacts>,
     /// Why no sleeper can start: the init container's trouble.
     pub init_failure: Option<Failure>,
 }
+
+impl PodFacts {
+    /// The sleeper of this name.
+    pub fn container(&self, name: &str) -> Option<&ContainerFacts> {
+        self.containers
+            .iter()
+            .find(|container| &*container.name == name)
+    }
+}
+
+/// What a pod is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Duty {
+    /// It keeps images: a pod of the `DaemonSet`.
+    Hold,
+    /// It brings images to a node, for the round of this number under the `DaemonSet` of this uid.
+    Fetch {
+        /// The round.
+        round: u64,
+        /// The `DaemonSet`'s uid.
+        holder: String,
+    },
+}
+
+/// A sleeper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerFacts {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The image's reference, as the pod has it.
+    pub image: Arc<str>,
+    /// Whether its image is asked for again though it is on the node.
+    pub asks: bool,
+    /// What the image's reference stands for, by kubelet's report; `None` while there is no container.
+    pub content: Option<Content>,
+    /// How far it is.
+    pub state: ContainerState,
+}
+
+/// An image's content: the beginning of the digest in kubelet's `imageID`. By runtime that digest is an index's, a
+/// manifest's or a config's, so it is compared only with what the same node says, or over time.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Content(pub u64);
 
 /// How far a sleeper is.
 #[derive(Debug, Clone, PartialEq, Eq)]

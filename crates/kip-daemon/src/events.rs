@@ -38,6 +38,12 @@ pub enum Reason {
     ImageFailed,
     /// A node that is to have the images has no pod.
     PodsMissing,
+    /// A round got nowhere on its first node.
+    RolloutStopped,
+    /// A round could not be brought to its end on a node.
+    NodeSkipped,
+    /// Tags stood for something else than before, and the nodes have that now.
+    ImagesRefreshed,
 }
 
 impl Reason {
@@ -50,6 +56,9 @@ impl Reason {
             Self::Contended => "Contended",
             Self::ImageFailed => "ImageFailed",
             Self::PodsMissing => "PodsMissing",
+            Self::RolloutStopped => "RolloutStopped",
+            Self::NodeSkipped => "NodeSkipped",
+            Self::ImagesRefreshed => "ImagesRefreshed",
         }
     }
 
@@ -57,12 +66,14 @@ impl Reason {
     /// everything; what somebody did is told each time.
     fn silence(self) -> Duration {
         match self {
-            Self::ConfigurationApplied => Duration::ZERO,
+            Self::ConfigurationApplied | Self::ImagesRefreshed => Duration::ZERO,
             Self::DaemonSetCreated => Duration::from_secs(60),
             Self::InvalidConfiguration
             | Self::ApplyFailed
             | Self::Contended
             | Self::ImageFailed
+            | Self::RolloutStopped
+            | Self::NodeSkipped
             // Shorter than the reminder, so that each of those is told.
             | Self::PodsMissing => Duration::from_secs(9 * 60),
         }
@@ -70,11 +81,13 @@ impl Reason {
 
     fn type_(self) -> &'static str {
         match self {
-            Self::ConfigurationApplied | Self::DaemonSetCreated => "Normal",
+            Self::ConfigurationApplied | Self::DaemonSetCreated | Self::ImagesRefreshed => "Normal",
             Self::InvalidConfiguration
             | Self::ApplyFailed
             | Self::Contended
             | Self::ImageFailed
+            | Self::RolloutStopped
+            | Self::NodeSkipped
             | Self::PodsMissing => "Warning",
         }
     }

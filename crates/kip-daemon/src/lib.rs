@@ -8,7 +8,7 @@
 //! Plan ──▶ apply (server-side apply) ──▶ API server         pods ──▶ status (pure) ──▶ metrics, Events
 //! ```
 //!
-//! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`status`],
+//! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
 //! [`ownership`], [`source`]. At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
@@ -27,6 +27,7 @@ pub mod plan;
 pub mod pods;
 pub mod preview;
 pub mod report;
+pub mod rollout;
 pub mod run;
 pub mod schedule;
 pub mod server;

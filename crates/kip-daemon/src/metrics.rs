@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::api_error::Category;
 use crate::config::Problems;
+use crate::rollout::{Ending, Next};
 use crate::status::{ImageState, Status};
 
 /// How an apply ended.
@@ -29,6 +30,31 @@ pub enum ApplyResult {
     /// The API server did not do it.
     #[allow(non_camel_case_types, reason = "the word of the metric")]
     failed,
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum RoundResult {
+    /// On every node.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    done,
+    /// Some nodes were left out.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    unfinished,
+    /// At its first node.
+    #[allow(non_camel_case_types, reason = "the word of the metric")]
+    stopped,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoundLabels {
+    kind: &'static str,
+    result: RoundResult,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +99,9 @@ pub struct Metrics {
     nodes: Family<StateLabel, Gauge>,
     image_nodes: Family<ImageLabels, Gauge>,
     last_apply: Gauge<f64, AtomicU64>,
+    rounds: Family<RoundLabels, Counter>,
+    left: Family<ReasonLabel, Counter>,
+    rollout_nodes: Family<StateLabel, Gauge>,
 }
 
 impl Metrics {
@@ -126,6 +155,22 @@ impl Metrics {
             "When an apply last succeeded, in seconds since 1970",
             metrics.last_apply.clone(),
         );
+        registry.register(
+            "rounds",
+            "Rounds of fetching and swapping that have ended, by kind and result",
+            metrics.rounds.clone(),
+        );
+        registry.register(
+            "round_nodes_left",
+            "Nodes that left a round which could not be brought to its end there, by reason",
+            metrics.left.clone(),
+        );
+        registry.register(
+            "rollout_nodes",
+            "Nodes whose pod holds something else than it should (outdated), at which something is fetched or swapped \
+             (busy), whose fetcher stays because it holds what the pod does not (kept)",
+            metrics.rollout_nodes.clone(),
+        );
         for result in [
             ApplyResult::created,
             ApplyResult::changed,
@@ -133,6 +178,19 @@ impl Metrics {
             ApplyResult::failed,
         ] {
             drop(metrics.applies.get_or_create(&ResultLabel { result }));
+        }
+        for kind in ["edit", "refresh"] {
+            for result in [
+                RoundResult::done,
+                RoundResult::unfinished,
+                RoundResult::stopped,
+            ] {
+                drop(metrics.rounds.get_or_create(&RoundLabels { kind, result }));
+            }
+        }
+        for ending in Ending::ALL {
+            let reason = ending.as_str();
+            drop(metrics.left.get_or_create(&ReasonLabel { reason }));
         }
         for category in Category::ALL {
             drop(metrics.api_errors.get_or_create(&CategoryLabel {
@@ -147,6 +205,32 @@ impl Metrics {
         self.applies.get_or_create(&ResultLabel { result }).inc();
         if result != ApplyResult::failed {
             self.last_apply.set(now);
+        }
+    }
+
+    /// Counts a round that has ended.
+    pub fn round_ended(&self, kind: &'static str, result: RoundResult) {
+        self.rounds
+            .get_or_create(&RoundLabels { kind, result })
+            .inc();
+    }
+
+    /// Counts a node that has left a round.
+    pub fn left(&self, ending: Ending) {
+        let reason = ending.as_str();
+        self.left.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// How far the nodes are.
+    pub fn rollout(&self, next: &Next) {
+        for (state, count) in [
+            ("outdated", next.outdated),
+            ("busy", next.busy),
+            ("kept", next.kept),
+        ] {
+            self.rollout_nodes
+                .get_or_create(&StateLabel { state })
+                .set(to_i64(count));
         }
     }
 

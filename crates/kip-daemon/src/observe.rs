@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource, ResourceExt as _};
@@ -20,7 +21,7 @@ use crate::api_error::{Category, Pauses, bounded, chain};
 use crate::cluster::{DeploymentFacts, Live, PodFacts};
 use crate::desired::Flavour;
 use crate::metrics::Metrics;
-use crate::pods::LeanPod;
+use crate::pods::{Interner, LeanPod};
 
 /// Something that was seen.
 #[derive(Debug)]
@@ -114,6 +115,7 @@ pub async fn pods(api: Api<LeanPod>, selector: String, tx: Sender, metrics: Metr
     let mut stream = pin!(watcher(api, config));
     let mut pauses = Pauses::default();
     let mut listed = HashSet::new();
+    let mut interner = Interner::default();
     loop {
         let observation = match stream.next().await {
             Some(Ok(event)) => {
@@ -125,10 +127,10 @@ pub async fn pods(api: Api<LeanPod>, selector: String, tx: Sender, metrics: Metr
                     }
                     Event::InitApply(pod) => {
                         listed.insert(pod.name_any());
-                        pod_seen(pod)
+                        pod_seen(pod, &mut interner)
                     }
                     Event::InitDone => Observation::Pods(std::mem::take(&mut listed)),
-                    Event::Apply(pod) => pod_seen(pod),
+                    Event::Apply(pod) => pod_seen(pod, &mut interner),
                     Event::Delete(pod) => Observation::PodGone(pod.name_any()),
                 }
             }
@@ -141,8 +143,8 @@ pub async fn pods(api: Api<LeanPod>, selector: String, tx: Sender, metrics: Metr
     }
 }
 
-fn pod_seen(pod: LeanPod) -> Observation {
-    let (name, facts) = pod.into_facts();
+fn pod_seen(pod: LeanPod, interner: &mut Interner) -> Observation {
+    let (name, facts) = pod.into_facts(interner, Timestamp::now());
     Observation::Pod(name, Box::new(facts))
 }
 

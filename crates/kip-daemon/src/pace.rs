@@ -38,6 +38,11 @@ impl Pace {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
+    /// Act then, if nothing happens before.
+    pub fn at(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
     /// Something happened that makes an error's pause pointless: act now.
     pub fn now(&mut self, now: Instant) {
         self.not_before = None;

@@ -3,32 +3,34 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::jiff::Timestamp;
 
-use crate::cluster::{Cluster, DeploymentFacts, Live, PodFacts, Seen};
+use crate::cluster::{Cluster, DeploymentFacts, Live, Seen};
 use crate::config::Config;
 use crate::config::startup::Identity;
 use crate::desired::{Surroundings, content_hash_of, daemon_set};
+use crate::rollout::{Facts, Next, next};
 
 /// The next step. After it was carried out the facts are new, and so is the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plan {
-    /// Everything is as it should be.
-    Nothing,
     /// Nothing can be done now; another fact will come.
     Wait(Why),
     /// The `DaemonSet` is not there, is not as it should be, or may not be.
     Apply(Box<DaemonSet>),
-    /// Pods that hold something else, and that nobody else replaces.
-    Replace(Vec<PodName>),
+    /// The `DaemonSet` is as it should be: its pods are brought to it, as far as they are not.
+    Roll(Box<Next>),
 }
 
-/// A pod, and which of the pods that had its name.
+/// A pod as it was seen: which of those that had its name, and in which state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodName {
     /// Its name.
     pub name: String,
     /// Its uid.
     pub uid: String,
+    /// Its state: another one may hold something that it did not when it was seen.
+    pub resource_version: String,
 }
 
 /// Why nothing can be done.
@@ -144,6 +146,7 @@ pub fn plan(
     config: &Config,
     cluster: &Cluster,
     applied: Option<&Applied>,
+    now: Timestamp,
 ) -> Plan {
     let surroundings = match surroundings(identity, config, cluster) {
         Ok(surroundings) => surroundings,
@@ -161,17 +164,21 @@ pub fn plan(
     if !has_selector_of(live, &desired) {
         return Plan::Wait(Why::ForeignSelector);
     }
-    match applied {
-        Some(applied) if applied.desired == *desired && applied.is_intact(live) => {
-            let outdated = outdated_pods(cluster, live, &desired);
-            if outdated.is_empty() {
-                Plan::Nothing
-            } else {
-                Plan::Replace(outdated)
-            }
-        }
-        _ => Plan::Apply(desired),
+    let is_in_force =
+        applied.is_some_and(|applied| applied.desired == *desired && applied.is_intact(live));
+    let Some(content) = content_hash_of(&desired).filter(|_| is_in_force) else {
+        return Plan::Apply(desired);
+    };
+    if !cluster.pods_listed {
+        return Plan::Wait(Why::Unseen);
     }
+    Plan::Roll(Box::new(next(&Facts {
+        config,
+        content,
+        live,
+        pods: &cluster.pods,
+        now,
+    })))
 }
 
 /// What the cluster contributes, once it is known.
@@ -226,34 +233,6 @@ fn has_selector_of(live: &Live, desired: &DaemonSet) -> bool {
         .as_ref()
         .and_then(|spec| spec.selector.match_labels.as_ref());
     wanted == Some(&live.selector)
-}
-
-/// Pods that hold something else and that the controller takes for current. It compares a number that begins at 1
-/// again in a new `DaemonSet`, so pods that were left by a deletion with `--cascade=orphan` pass for those
-/// of the new template, whatever they hold. Only pods that are older than the `DaemonSet` can be such: a pod that it
-/// made itself is never ours to delete, whatever a policy has made of its annotations.
-fn outdated_pods(cluster: &Cluster, live: &Live, desired: &DaemonSet) -> Vec<PodName> {
-    let wanted = content_hash_of(desired);
-    let is_outdated = |pod: &PodFacts| {
-        !pod.terminating
-            && pod.controller.as_deref() == Some(live.uid.as_str())
-            && pod.content_hash.as_ref() != wanted
-            && pod.created < live.created
-            && pod.template_generation.as_deref() == live.template_generation()
-    };
-    // Before the controller has seen the new template, its numbers say nothing.
-    if live.observed_generation < live.generation || live.template_generation().is_none() {
-        return Vec::new();
-    }
-    cluster
-        .pods
-        .iter()
-        .filter(|(_, pod)| is_outdated(pod))
-        .map(|(name, pod)| PodName {
-            name: name.clone(),
-            uid: pod.uid.clone(),
-        })
-        .collect()
 }
 
 #[cfg(test)]

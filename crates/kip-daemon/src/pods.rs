@@ -4,15 +4,24 @@
 //! the rest while it is read.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
-use crate::cluster::{ContainerState, Failure, FailureKind, PodFacts};
-use crate::desired::names::{CONTENT_HASH, POD_TEMPLATE_GENERATION};
+use crate::cluster::{
+    ContainerFacts, ContainerState, Content, Duty, Failure, FailureKind, PodFacts,
+};
+use crate::desired::names::{
+    COMPONENT, CONTENT_HASH, FETCHER, HOLDER_UID, NODE, POD_TEMPLATE_GENERATION, RESTARTED_AT,
+    ROUND,
+};
 
 /// A pod, as far as it is read.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,11 +37,26 @@ pub struct LeanPod {
 #[serde(rename_all = "camelCase")]
 struct LeanSpec {
     node_name: Option<String>,
+    #[serde(default)]
+    containers: Vec<LeanSleeper>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LeanSleeper {
+    name: String,
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    image_pull_policy: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LeanStatus {
+    #[serde(default)]
+    phase: String,
+    start_time: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     init_container_statuses: Vec<LeanContainer>,
     #[serde(default)]
@@ -51,8 +75,11 @@ struct LeanCondition {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct LeanContainer {
     name: String,
+    #[serde(default, rename = "imageID")]
+    image_id: String,
     #[serde(default)]
     state: LeanState,
 }
@@ -96,9 +123,51 @@ impl Resource for LeanPod {
     }
 }
 
+/// Texts that occur in every pod are kept once.
+#[derive(Debug, Default)]
+pub struct Interner(HashSet<Arc<str>>);
+
+/// More texts than this are looked through for those that nobody uses any more.
+const INTERNED: usize = 10_000;
+
+impl Interner {
+    fn text(&mut self, text: String) -> Arc<str> {
+        if let Some(known) = self.0.get(text.as_str()) {
+            return known.clone();
+        }
+        if self.0.len() >= INTERNED {
+            self.0.retain(|text| Arc::strong_count(text) > 1);
+        }
+        let text: Arc<str> = text.into();
+        self.0.insert(text.clone());
+        text
+    }
+}
+
+/// As the API server answers a request that makes one.
+impl From<Pod> for LeanPod {
+    fn from(pod: Pod) -> Self {
+        let sleeper = |container: Container| LeanSleeper {
+            name: container.name,
+            image: container.image.unwrap_or_default(),
+            image_pull_policy: container.image_pull_policy.unwrap_or_default(),
+        };
+        let spec = pod.spec.unwrap_or_default();
+        Self {
+            metadata: pod.metadata,
+            spec: LeanSpec {
+                node_name: spec.node_name,
+                containers: spec.containers.into_iter().map(sleeper).collect(),
+            },
+            // Kubelet has not seen it.
+            status: LeanStatus::default(),
+        }
+    }
+}
+
 impl LeanPod {
-    /// Name and facts.
-    pub fn into_facts(self) -> (String, PodFacts) {
+    /// Name and facts; it is seen now.
+    pub fn into_facts(self, interner: &mut Interner, now: Timestamp) -> (String, PodFacts) {
         let Self {
             metadata,
             spec,
@@ -121,24 +190,76 @@ impl LeanPod {
                 });
         let mut conditions = status.conditions.into_iter();
         let unplaced = conditions.find(|c| c.type_ == "PodScheduled" && c.status == "False");
+        let annotation = |key| take(&metadata.annotations, key);
+        let is_fetcher = take(&metadata.labels, COMPONENT).as_deref() == Some(FETCHER);
+        let duty = if is_fetcher {
+            Duty::Fetch {
+                // A number that cannot be read is that of no round: such a pod is removed.
+                round: annotation(ROUND).and_then(|n| n.parse().ok()).unwrap_or(0),
+                holder: annotation(HOLDER_UID).unwrap_or_default(),
+            }
+        } else {
+            Duty::Hold
+        };
+        let meant_for = annotation(NODE).filter(|_| is_fetcher);
         let facts = PodFacts {
             uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
             created: metadata.creation_timestamp.map(|time| time.0),
+            first_seen: now,
+            duty,
             unplaced: unplaced.map(|condition| condition.message.chars().take(MESSAGE).collect()),
-            node: spec.node_name.unwrap_or_default(),
+            node: spec.node_name.or(meant_for).unwrap_or_default(),
+            taken_up: status.start_time.is_some(),
+            ended: matches!(status.phase.as_str(), "Failed" | "Succeeded"),
             controller,
-            content_hash: take(&metadata.annotations, CONTENT_HASH),
+            content_hash: annotation(CONTENT_HASH),
+            restarted_at: annotation(RESTARTED_AT),
             template_generation: take(&metadata.labels, POD_TEMPLATE_GENERATION),
             terminating: metadata.deletion_timestamp.is_some(),
-            containers: status
-                .container_statuses
-                .into_iter()
-                .map(|container| (container.name, container.state.judge()))
-                .collect(),
+            containers: containers(spec.containers, status.container_statuses, interner),
             init_failure,
         };
         (metadata.name.unwrap_or_default(), facts)
     }
+}
+
+fn containers(
+    sleepers: Vec<LeanSleeper>,
+    statuses: Vec<LeanContainer>,
+    interner: &mut Interner,
+) -> Vec<ContainerFacts> {
+    let mut statuses: HashMap<String, LeanContainer> = statuses
+        .into_iter()
+        .map(|status| (status.name.clone(), status))
+        .collect();
+    let mut facts = |sleeper: LeanSleeper| {
+        let status = statuses.remove(&sleeper.name);
+        let (content, state) = status.map_or((None, ContainerState::Waiting), |status| {
+            (content(&status.image_id), status.state.judge())
+        });
+        ContainerFacts {
+            name: interner.text(sleeper.name),
+            image: interner.text(sleeper.image),
+            asks: sleeper.image_pull_policy == "Always",
+            content,
+            state,
+        }
+    };
+    sleepers.into_iter().map(&mut facts).collect()
+}
+
+/// The digest part of an `imageID`: `repository@sha256:…`, `sha256:…`, or any other text.
+fn content(image_id: &str) -> Option<Content> {
+    if image_id.is_empty() {
+        return None;
+    }
+    let digest = image_id
+        .rsplit_once('@')
+        .map_or(image_id, |(_, digest)| digest);
+    let hash = Sha256::digest(digest.as_bytes());
+    let beginning = hash.first_chunk::<8>()?;
+    Some(Content(u64::from_be_bytes(*beginning)))
 }
 
 /// Reasons by which kubelet says that a container's turn has not come.
@@ -195,12 +316,14 @@ mod tests {
             "metadata": {"name": "p", "uid": "u", "labels": {"pod-template-generation": "3"},
                 "annotations": {"kubernetes-image-puller/content-hash": "h"},
                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "d1", "controller": true}]},
-            "spec": {"nodeName": "n", "containers": [{"name": "a"}]},
+            "spec": {"nodeName": "n", "containers": [
+                {"name": "a", "image": "i", "imagePullPolicy": "Always"}, {"name": "b"}, {"name": "c"}, {"name": "d"}, {"name": "e"}]},
             "status": {
+                "phase": "Pending", "startTime": "2026-01-01T00:00:00Z",
                 "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}],
                 "initContainerStatuses": [{"name": "copy-sleep", "state": {"terminated": {"reason": "Completed", "exitCode": 0}}}],
                 "containerStatuses": [
-                    {"name": "a", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
+                    {"name": "a", "imageID": "x/y@sha256:1", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
                     {"name": "b", "state": {"waiting": {"reason": "ContainerCreating"}}},
                     {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "x".repeat(1000)}}},
                     {"name": "d", "state": {"waiting": {"reason": "CreateContainerError"}}},
@@ -208,21 +331,48 @@ mod tests {
                 ]},
         }))
         .unwrap();
-        let (name, facts) = pod.into_facts();
+        let (name, facts) = pod.into_facts(&mut Interner::default(), Timestamp::UNIX_EPOCH);
         assert_eq!((name.as_str(), facts.node.as_str()), ("p", "n"));
         assert_eq!(facts.controller.as_deref(), Some("d1"));
         assert_eq!(facts.content_hash.as_deref(), Some("h"));
         assert_eq!(facts.template_generation.as_deref(), Some("3"));
         assert_eq!(facts.init_failure, None);
         assert_eq!(facts.unplaced.as_deref(), Some("0/2 nodes are available"));
-        assert_eq!(facts.containers["a"], ContainerState::Running);
-        assert_eq!(facts.containers["b"], ContainerState::Waiting);
-        assert_eq!(facts.containers["e"], ContainerState::Waiting);
+        assert_eq!(facts.duty, Duty::Hold);
+        assert!(facts.taken_up && !facts.ended);
+        let state = |name| &facts.container(name).unwrap().state;
+        assert_eq!(state("a"), &ContainerState::Running);
+        assert_eq!(state("b"), &ContainerState::Waiting);
+        assert_eq!(state("e"), &ContainerState::Waiting);
+        let first = facts.container("a").unwrap();
+        assert!(&*first.image == "i" && first.asks);
+        assert_eq!(first.content, content("another/name@sha256:1"));
+        assert_eq!(facts.container("b").unwrap().content, None);
         assert!(
-            matches!(&facts.containers["c"], ContainerState::Failed(f) if f.kind == FailureKind::Pull && f.message.len() == MESSAGE)
+            matches!(state("c"), ContainerState::Failed(f) if f.kind == FailureKind::Pull && f.message.len() == MESSAGE)
         );
-        assert!(
-            matches!(&facts.containers["d"], ContainerState::Failed(f) if f.kind == FailureKind::Start)
+        assert!(matches!(state("d"), ContainerState::Failed(f) if f.kind == FailureKind::Start));
+    }
+
+    #[test]
+    fn a_fetcher_is_known_by_its_label_and_belongs_to_the_node_it_is_meant_for() {
+        let pod: LeanPod = serde_json::from_value(json!({
+            "metadata": {"name": "f", "labels": {"app.kubernetes.io/component": "fetcher"}, "annotations": {
+                "kubernetes-image-puller/round": "7",
+                "kubernetes-image-puller/holder-uid": "d1",
+                "kubernetes-image-puller/node": "n2"}},
+            "status": {"phase": "Failed", "reason": "Evicted"},
+        }))
+        .unwrap();
+        let (_, facts) = pod.into_facts(&mut Interner::default(), Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            facts.duty,
+            Duty::Fetch {
+                round: 7,
+                holder: "d1".to_owned()
+            }
         );
+        assert_eq!(facts.node, "n2");
+        assert!(facts.ended && !facts.taken_up);
     }
 }

@@ -22,7 +22,7 @@ use crate::apply::Writer;
 use crate::config::Config;
 use crate::config::startup::Identity;
 use crate::controller::Controller;
-use crate::desired::names::holder_selector;
+use crate::desired::names::pod_selector;
 use crate::events::{self, Notices};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observation, READ_TIMEOUT};
@@ -258,7 +258,7 @@ fn observe_all(
     tasks.spawn(async { match watch.await {} });
 
     let pods = Api::namespaced(client.clone(), &identity.namespace);
-    let selector = holder_selector(&identity.daemonset);
+    let selector = pod_selector(&identity.daemonset);
     let watch = observe::pods(pods, selector, tx.clone(), metrics.clone());
     tasks.spawn(async { match watch.await {} });
 

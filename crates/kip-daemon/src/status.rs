@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Cluster, ContainerState, Failure, FailureKind, PodFacts, Seen};
+use crate::cluster::{Cluster, ContainerState, Duty, Failure, FailureKind, PodFacts, Seen};
 use crate::config::Group;
+use crate::config::images::Image;
 
 /// How far an image is on a node; the better one counts where a node has two pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,93 +67,100 @@ pub struct ImageStatus {
     pub failure: Option<(String, Failure)>,
 }
 
-/// Sums up the pods that hold what `content_hash` says.
+/// Sums up the pods. What a fetcher, or a pod of an older list, holds of the list in force counts as well.
 pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status {
     let mut by_node: BTreeMap<&str, Vec<&PodFacts>> = BTreeMap::new();
-    let controller = match &cluster.live {
-        Seen::Present(live) => Some(live.uid.as_str()),
-        Seen::Absent | Seen::Unknown => None,
+    let (holder, wanted_nodes) = match &cluster.live {
+        Seen::Present(live) => (
+            live.uid.as_str(),
+            usize::try_from(live.wanted_nodes).unwrap_or(0),
+        ),
+        Seen::Absent | Seen::Unknown => return Status::default(),
     };
-    let current = |pod: &&PodFacts| {
-        pod.content_hash.as_deref() == Some(content_hash)
-            && pod.controller.as_deref() == controller
-            && !pod.terminating
+    let is_ours = |pod: &&PodFacts| {
+        !pod.terminating
+            && match &pod.duty {
+                Duty::Hold => pod.controller.as_deref() == Some(holder),
+                Duty::Fetch { .. } => true,
+            }
     };
-    let unplaced = cluster
-        .pods
-        .values()
-        .filter(current)
-        .find_map(|pod| pod.unplaced.clone());
-    let current = |pod: &&PodFacts| current(pod) && !pod.node.is_empty();
-    for pod in cluster.pods.values().filter(current) {
-        by_node.entry(&pod.node).or_default().push(pod);
-    }
     let mut status = Status {
-        wanted_nodes: match &cluster.live {
-            Seen::Present(live) => usize::try_from(live.wanted_nodes).unwrap_or(0),
-            Seen::Absent | Seen::Unknown => 0,
-        },
-        images: group
-            .images
-            .iter()
-            .map(|image| (image.name.clone(), ImageStatus::default()))
-            .collect(),
+        wanted_nodes,
+        unplaced: None,
         ..Status::default()
     };
-    status.empty_nodes = status.wanted_nodes.saturating_sub(by_node.len());
-    status.unplaced = unplaced;
-    for (node, pods) in by_node {
-        let mut on_node = BTreeSet::new();
-        for pod in &pods {
-            let failure = pod
-                .init_failure
-                .clone()
-                .map(|failure| (node.to_owned(), failure));
-            status.init_failure = status.init_failure.take().or(failure);
+    let mut holders = BTreeSet::new();
+    for pod in cluster.pods.values().filter(is_ours) {
+        if pod.duty == Duty::Hold {
+            let unplaced = pod.unplaced.clone().filter(|_| pod.node.is_empty());
+            status.unplaced = status.unplaced.take().or(unplaced);
         }
-        for (name, image) in &mut status.images {
-            let best = pods
-                .iter()
-                .map(|pod| state_in(pod, name))
-                .min()
-                .unwrap_or(ImageState::Pending);
-            on_node.insert(best);
-            *image.nodes.entry(best).or_default() += 1;
-            if matches!(best, ImageState::PullFailed | ImageState::StartFailed)
-                && image.failure.is_none()
-            {
-                image.failure = pods.iter().find_map(|pod| match pod.containers.get(name) {
-                    Some(ContainerState::Failed(failure)) => {
-                        Some((node.to_owned(), failure.clone()))
-                    }
-                    _ => None,
-                });
-            }
+        if pod.node.is_empty() {
+            continue;
         }
-        status.complete_nodes +=
-            usize::from(on_node.iter().all(|state| *state == ImageState::Cached));
+        by_node.entry(&pod.node).or_default().push(pod);
+        if pod.duty == Duty::Hold {
+            holders.insert(pod.node.as_str());
+        }
+        let is_current = pod.content_hash.as_deref() == Some(content_hash);
+        let failure = pod.init_failure.clone().filter(|_| is_current);
+        let failure = failure.map(|failure| (pod.node.clone(), failure));
+        status.init_failure = status.init_failure.take().or(failure);
     }
+    status.empty_nodes = wanted_nodes.saturating_sub(holders.len());
+    let mut images: Vec<ImageStatus> = vec![ImageStatus::default(); group.images.len()];
+    for (node, pods) in by_node {
+        let mut is_complete = holders.contains(node);
+        for (image, entry) in images.iter_mut().zip(&group.images) {
+            let (state, failure) = on_node(entry, &pods, content_hash);
+            is_complete &= state == ImageState::Cached;
+            *image.nodes.entry(state).or_default() += 1;
+            let failure = failure.map(|failure| (node.to_owned(), failure.clone()));
+            image.failure = image.failure.take().or(failure);
+        }
+        status.complete_nodes += usize::from(is_complete);
+    }
+    let names = group.images.iter().map(|entry| entry.name.clone());
+    status.images = names.zip(images).collect();
     status
 }
 
-fn state_in(pod: &PodFacts, name: &str) -> ImageState {
-    match pod.containers.get(name) {
-        Some(ContainerState::Running) => ImageState::Cached,
-        Some(ContainerState::Failed(failure)) => match failure.kind {
-            FailureKind::Pull => ImageState::PullFailed,
-            FailureKind::Start => ImageState::StartFailed,
+/// How far the node is with an image, and why no further. Of several pods the best counts.
+fn on_node<'a>(
+    entry: &Image,
+    pods: &[&'a PodFacts],
+    content_hash: &str,
+) -> (ImageState, Option<&'a Failure>) {
+    pods.iter()
+        .filter_map(|pod| {
+            let container = pod.container(&entry.name)?;
+            // A policy may have given the image another name; then the list tells.
+            let is_meant = pod.content_hash.as_deref() == Some(content_hash)
+                || *container.image == *entry.image;
+            is_meant.then(|| state(&container.state))
+        })
+        .min_by_key(|(state, _)| *state)
+        .unwrap_or((ImageState::Pending, None))
+}
+
+fn state(state: &ContainerState) -> (ImageState, Option<&Failure>) {
+    match state {
+        ContainerState::Running => (ImageState::Cached, None),
+        ContainerState::Failed(failure) => match failure.kind {
+            FailureKind::Pull => (ImageState::PullFailed, Some(failure)),
+            FailureKind::Start => (ImageState::StartFailed, Some(failure)),
         },
-        Some(ContainerState::Waiting) | None => ImageState::Pending,
+        ContainerState::Waiting => (ImageState::Pending, None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Live;
-    use crate::config::images::Image;
+    use crate::cluster::{ContainerFacts, Live};
     use crate::config::resources::Resources;
     use crate::config::scheduling::Scheduling;
+    use k8s_openapi::jiff::Timestamp;
 
     fn group(names: &[&str]) -> Group {
         let image = |name: &&str| Image {
@@ -170,16 +178,28 @@ mod tests {
     fn pod(node: &str, hash: &str, containers: &[(&str, ContainerState)]) -> PodFacts {
         PodFacts {
             uid: String::new(),
+            resource_version: String::new(),
             node: node.to_owned(),
             created: None,
-            unplaced: (node == "none").then(|| "Insufficient cpu".to_owned()),
+            first_seen: Timestamp::UNIX_EPOCH,
+            duty: Duty::Hold,
+            taken_up: true,
+            ended: false,
+            unplaced: None,
             controller: Some("ds".to_owned()),
             content_hash: Some(hash.to_owned()),
+            restarted_at: None,
             template_generation: None,
             terminating: false,
             containers: containers
                 .iter()
-                .map(|(n, s)| ((*n).to_owned(), s.clone()))
+                .map(|(name, state)| ContainerFacts {
+                    name: (*name).into(),
+                    image: format!("img/{name}").into(),
+                    asks: false,
+                    content: None,
+                    state: state.clone(),
+                })
                 .collect(),
             init_failure: None,
         }
@@ -201,6 +221,7 @@ mod tests {
                 uid: "ds".to_owned(),
                 created: None,
                 finalizers: Vec::new(),
+                resource_version: "1".to_owned(),
                 generation: 1,
                 observed_generation: 1,
                 terminating: false,
@@ -209,6 +230,7 @@ mod tests {
                 owners: Vec::new(),
                 selector: BTreeMap::new(),
                 wanted_nodes: 3,
+                restarted_at: None,
             }),
             ..Cluster::default()
         };
@@ -244,19 +266,22 @@ mod tests {
         ] {
             cluster.pods.insert(name.to_owned(), facts);
         }
+        let old = cluster.pods.get_mut("old").unwrap();
+        old.containers[2].image = "img/older".into();
         let status = summarize(&group(&["x", "y", "z"]), "h", &cluster);
+        // The pod of the older list holds two of the same images, and one of another reference.
         assert_eq!((status.wanted_nodes, status.complete_nodes), (3, 0));
         assert_eq!(
             status.images["x"].nodes,
-            BTreeMap::from([(ImageState::Cached, 2)])
+            BTreeMap::from([(ImageState::Cached, 3)])
         );
         assert_eq!(
             status.images["y"].nodes,
-            BTreeMap::from([(ImageState::Cached, 1), (ImageState::PullFailed, 1)])
+            BTreeMap::from([(ImageState::Cached, 2), (ImageState::PullFailed, 1)])
         );
         assert_eq!(
             status.images["z"].nodes,
-            BTreeMap::from([(ImageState::Cached, 1), (ImageState::Pending, 1)])
+            BTreeMap::from([(ImageState::Cached, 1), (ImageState::Pending, 2)])
         );
         assert_eq!(status.images["y"].failure.as_ref().unwrap().0, "n1");
     }

@@ -21,7 +21,7 @@ fn the_rules_are_exactly_these() {
             {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["the-map"],
              "verbs": ["get", "list", "watch"]},
             {"apiGroups": [""], "resources": ["pods"],
-             "verbs": ["get", "list", "watch", "delete"]},
+             "verbs": ["get", "list", "watch", "create", "delete"]},
             {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         ])
     );

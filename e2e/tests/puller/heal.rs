@@ -177,7 +177,7 @@ async fn changes_by_hand_are_put_right_and_foreign_annotations_left_alone() {
             ("an env removed", container(json!({"name": "image-0", "env": [{"name": "NVIDIA_VISIBLE_DEVICES", "$patch": "delete"}]}))),
             ("a default overridden", json!({"spec": {"template": {"spec": {"dnsPolicy": "Default"}}}})),
             ("a label of the template added", json!({"spec": {"template": {"metadata": {"labels": {"by": "hand"}}}}})),
-            ("the strategy changed", json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": null}}})),
+            ("the strategy changed", json!({"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}}})),
         ] {
             let before = api.get(NAME).await.unwrap().metadata.generation;
             let params = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
@@ -207,7 +207,7 @@ async fn changes_by_hand_are_put_right_and_foreign_annotations_left_alone() {
 }
 
 #[tokio::test]
-async fn a_restart_by_kubectl_is_left_alone() {
+async fn a_restart_by_kubectl_makes_each_pod_anew() {
     space::within("rollout", async |space| {
         let entries = setup::push_images(&space.cluster, 1, 64);
         setup::installed(space, &entries).await;

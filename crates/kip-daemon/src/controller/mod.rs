@@ -1,28 +1,31 @@
 //! The loop: observations in, a plan, one step of it, again. The only place that knows all the parts.
 
+mod applying;
+mod configuring;
 mod lasting;
+mod rolling;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::api_error::{ApiError, Pauses};
-use crate::apply::{Outcome, Writer};
-use crate::cluster::{Cluster, DeploymentFacts, Live, Seen};
+use crate::apply::Writer;
+use crate::cluster::{Cluster, DeploymentFacts, Seen};
 use crate::config::startup::Identity;
 use crate::desired::Flavour;
 use crate::events::{Notices, Reason};
 use crate::metrics::{ApplyResult, Metrics};
 use crate::observe::Observation;
 use crate::pace::{Pace, at};
-use crate::plan::{Applied, Plan, PodName, Why, plan};
+use crate::plan::{Applied, Plan, Why, plan};
 use crate::report::Reporter;
 use crate::schedule::Schedule;
 use crate::server::{HEARTBEAT, Health};
-use crate::source::{ConfigSource, Verdict};
+use crate::source::ConfigSource;
 use crate::status::Status;
 
 /// Everything that the loop works with.
@@ -64,8 +67,6 @@ struct Memory {
 
 /// Pods report often while they start; where things stand is summed up no more often than this.
 const STATUS_GAP: Duration = Duration::from_millis(500);
-/// Pods that are deleted in one step.
-const REPLACE_AT_ONCE: usize = 50;
 /// How long the last request may take when the daemon is asked to end.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -126,7 +127,7 @@ impl Controller {
                 self.judge(verdict, memory).await;
                 return;
             }
-            Observation::Live(live) => cluster.live = live.into(),
+            Observation::Live(live) => cluster.see_live(live),
             Observation::Deployment(deployment) => {
                 let rival = cluster.see_deployment(deployment);
                 memory.rival = rival.map(|rival| (rival, now));
@@ -137,58 +138,18 @@ impl Controller {
             // An answer without the group may come from a server that is just starting; a cluster does not change.
             Observation::Flavour(_) if cluster.flavour == Some(Flavour::OpenShift) => {}
             Observation::Flavour(flavour) => cluster.flavour = Some(flavour),
-            Observation::Pod(name, pod) => {
-                cluster.pods.insert(name, *pod);
-            }
+            Observation::Pod(name, pod) => cluster.see_pod(name, *pod),
             Observation::PodGone(name) => {
                 cluster.pods.remove(&name);
             }
-            Observation::Pods(names) => cluster.pods.retain(|name, _| names.contains(name)),
+            Observation::Pods(names) => {
+                cluster.pods.retain(|name, _| names.contains(name));
+                cluster.pods_listed = true;
+            }
             // What was applied is forgotten, so it is applied again.
             Observation::Tick => memory.applied = None,
         }
         memory.pace.soon(now);
-        memory.status_due.get_or_insert(now + STATUS_GAP);
-    }
-
-    /// A new configuration was offered.
-    async fn judge(&mut self, verdict: Verdict, memory: &mut Memory) {
-        match verdict {
-            Verdict::Unchanged => {}
-            Verdict::InForce => {
-                self.notices
-                    .tell(Reason::ConfigurationApplied, "", self.source.summary());
-                self.take_up_config(memory).await;
-            }
-            Verdict::Refused(problems) => {
-                self.metrics.config_refused(&problems);
-                let text = problems.to_string();
-                let kept = if self.source.in_force().is_some() {
-                    "the last good configuration stays in force"
-                } else {
-                    self.health.unready(text.clone());
-                    "nothing is done until it is mended"
-                };
-                warn!(problems = text, kept, "the configuration is refused");
-                let said = format!("{text} ({kept})");
-                self.notices.tell(Reason::InvalidConfiguration, text, said);
-            }
-        }
-    }
-
-    async fn take_up_config(&mut self, memory: &mut Memory) {
-        let Some(config) = self.source.in_force() else {
-            return;
-        };
-        let images: usize = config.groups.iter().map(|group| group.images.len()).sum();
-        self.metrics.config_in_force(images);
-        info!(images, interval = ?config.interval, "configuration in force");
-        if let Err(error) = self.schedule.set(config.interval).await {
-            warn!(%error, "the tick cannot be scheduled");
-        }
-        let now = Instant::now();
-        memory.reporter.forget();
-        memory.pace.now(now);
         memory.status_due.get_or_insert(now + STATUS_GAP);
     }
 
@@ -203,12 +164,9 @@ impl Controller {
             config,
             &memory.cluster,
             memory.applied.as_ref(),
+            Timestamp::now(),
         );
         let result = match step {
-            Plan::Nothing => {
-                memory.waiting = None;
-                return;
-            }
             Plan::Wait(why) => {
                 self.wait(why, memory);
                 return;
@@ -217,7 +175,7 @@ impl Controller {
                 let outcome = self.writer.apply(&desired).await;
                 self.after_apply(outcome, *desired, memory)
             }
-            Plan::Replace(pods) => self.replace(&pods, memory).await,
+            Plan::Roll(next) => self.roll(*next, memory).await,
         };
         match result {
             Ok(()) => memory.pauses.reset(),
@@ -243,87 +201,6 @@ impl Controller {
         if memory.ours.is_none() {
             self.health.unready(why.as_str().to_owned());
         }
-    }
-
-    fn after_apply(
-        &self,
-        outcome: Result<Outcome, ApiError>,
-        desired: DaemonSet,
-        memory: &mut Memory,
-    ) -> Result<(), ApiError> {
-        let object = match outcome? {
-            Outcome::Applied(object) => object,
-            // The watch will tell when it is gone.
-            Outcome::Dying => return Ok(()),
-            Outcome::OwnerGone => {
-                memory.cluster.deployment = Seen::Absent;
-                self.wait(Why::OwnerGone, memory);
-                return Ok(());
-            }
-        };
-        let live = Live::from(&*object);
-        let result = match &memory.cluster.live {
-            Seen::Present(before) if before.uid == live.uid => {
-                if before.generation == live.generation {
-                    ApplyResult::unchanged
-                } else {
-                    ApplyResult::changed
-                }
-            }
-            // A deletion that was seen late: what is there is what we made already.
-            _ if memory.ours.as_ref() == Some(&live.uid) => ApplyResult::unchanged,
-            Seen::Present(_) | Seen::Absent | Seen::Unknown => ApplyResult::created,
-        };
-        let is_undone = memory
-            .applied
-            .as_ref()
-            .is_some_and(|applied| applied.desired == desired);
-        self.report_apply(result, &live);
-        let applied = Applied::new(desired, &live);
-        if is_undone {
-            self.tell_of_a_fight(result, memory);
-        } else {
-            self.tell_what_is_not_kept(&applied);
-        }
-        memory.applied = Some(applied);
-        memory.ours = Some(live.uid.clone());
-        memory.cluster.live = Seen::Present(live);
-        memory.waiting = None;
-        self.health.ready();
-        // There may be a next step.
-        memory.pace.soon(Instant::now());
-        Ok(())
-    }
-
-    fn report_apply(&self, result: ApplyResult, live: &Live) {
-        self.metrics.applied(result, seconds_since_1970());
-        let daemonset = &self.identity.daemonset;
-        match result {
-            ApplyResult::created => {
-                info!(daemonset, uid = live.uid, "DaemonSet created");
-                let text = format!("DaemonSet {daemonset} created");
-                self.notices.tell(Reason::DaemonSetCreated, "", text);
-            }
-            ApplyResult::changed => {
-                info!(daemonset, generation = live.generation, "DaemonSet changed");
-            }
-            ApplyResult::unchanged | ApplyResult::failed => {
-                debug!(daemonset, "DaemonSet as it should be");
-            }
-        }
-    }
-
-    async fn replace(&self, pods: &[PodName], memory: &mut Memory) -> Result<(), ApiError> {
-        for pod in pods.iter().take(REPLACE_AT_ONCE) {
-            self.health.turn();
-            self.writer.delete_pod(pod).await?;
-            info!(pod = pod.name, "pod replaced, it held something else");
-            if let Some(facts) = memory.cluster.pods.get_mut(&pod.name) {
-                facts.terminating = true;
-            }
-        }
-        memory.pace.soon(Instant::now());
-        Ok(())
     }
 
     fn failed(&self, error: &ApiError, memory: &mut Memory) {

@@ -1,6 +1,7 @@
 //! The `DaemonSet` that a configuration asks for. Pure: the same input gives the same object.
 
 mod containers;
+mod fetcher;
 pub mod hash;
 pub mod names;
 mod pod;
@@ -8,12 +9,10 @@ mod security;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{
-    DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet,
-};
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+pub use self::fetcher::{Order, fetcher};
 use self::names::{COMPONENT, CONTENT_HASH, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
 use crate::config::Config;
 use crate::config::startup::Identity;
@@ -78,13 +77,11 @@ pub fn daemon_set(identity: &Identity, config: &Config, surroundings: &Surroundi
                 match_expressions: None,
             },
             template,
-            // The successor starts beside the old pod, which stays until the successor is ready.
+            // Nobody but the daemon replaces a pod: what comes next is fetched first. A surge would delete the old pod
+            // at once where it is not ready, and one bad image makes it so on every node.
             update_strategy: Some(DaemonSetUpdateStrategy {
-                type_: Some("RollingUpdate".to_owned()),
-                rolling_update: Some(RollingUpdateDaemonSet {
-                    max_surge: Some(IntOrString::String("100%".to_owned())),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
+                type_: Some("OnDelete".to_owned()),
+                rolling_update: None,
             }),
             revision_history_limit: Some(REVISIONS),
             min_ready_seconds: None,

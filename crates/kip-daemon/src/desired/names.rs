@@ -5,12 +5,28 @@ pub const PREFIX: &str = "kubernetes-image-puller/";
 /// On each pod: what it holds, see [`content_hash`](super::hash::content_hash).
 pub const CONTENT_HASH: &str = "kubernetes-image-puller/content-hash";
 
+/// On the `DaemonSet`: the round that is under way, or the last one, as JSON.
+/// On a fetcher: the number of its round.
+pub const ROUND: &str = "kubernetes-image-puller/round";
+/// On the `DaemonSet`: when every tag was last asked for. Absent: when the `DaemonSet` was made.
+pub const REFRESHED_AT: &str = "kubernetes-image-puller/refreshed-at";
+/// On the `DaemonSet`, written by people: each new value asks for a refresh.
+pub const REFRESH: &str = "kubernetes-image-puller/refresh";
+/// On the `DaemonSet`: the value of [`REFRESH`] that was carried out last.
+pub const REFRESH_HANDLED: &str = "kubernetes-image-puller/refresh-handled";
+/// On a fetcher: the `DaemonSet` that it fetches for.
+pub const HOLDER_UID: &str = "kubernetes-image-puller/holder-uid";
+/// On a fetcher: the node that it is meant for, known before it is placed.
+pub const NODE: &str = "kubernetes-image-puller/node";
+
 /// Label: the `DaemonSet` that the pod belongs to. With [`COMPONENT`] it is the selector.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// Label: the pod's duty.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 /// The duty of the pods of the `DaemonSet`: to keep images.
 pub const HOLDER: &str = "holder";
+/// The duty of the pods that bring images to a node.
+pub const FETCHER: &str = "fetcher";
 /// Labels for people.
 pub const NAME: &str = "app.kubernetes.io/name";
 /// Labels for people.
@@ -36,12 +52,14 @@ pub const SLEEP_DURATION: &str = "2562047h";
 /// User and group of the sleepers on plain Kubernetes.
 pub const UID: i64 = 65532;
 
+/// The annotation by which `kubectl rollout restart` asks for new pods.
+pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 /// The annotation by which the API server numbers a `DaemonSet`'s templates.
 pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 /// The label by which the controller marks a pod with the number of its template.
 pub const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
 
-/// Which pods are the `DaemonSet`'s, as a label selector.
-pub fn holder_selector(daemonset: &str) -> String {
-    format!("{INSTANCE}={daemonset},{COMPONENT}={HOLDER}")
+/// Which pods are the `DaemonSet`'s and which its fetchers, as a label selector.
+pub fn pod_selector(daemonset: &str) -> String {
+    format!("{INSTANCE}={daemonset},{COMPONENT} in ({HOLDER},{FETCHER})")
 }

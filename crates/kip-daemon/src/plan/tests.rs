@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::cluster::{Duty, PodFacts};
 use crate::desired::names::{COMPONENT, HOLDER, INSTANCE, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
 use crate::settings::Settings;
@@ -26,6 +27,7 @@ fn live() -> Live {
         uid: "ds-1".to_owned(),
         created: Some(Timestamp::from_second(1000).unwrap()),
         finalizers: Vec::new(),
+        resource_version: "1".to_owned(),
         generation: 1,
         observed_generation: 1,
         terminating: false,
@@ -36,6 +38,7 @@ fn live() -> Live {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
         wanted_nodes: 2,
+        restarted_at: None,
     }
 }
 
@@ -52,14 +55,28 @@ fn cluster() -> Cluster {
             pull_secrets: vec!["puller-registry".to_owned()],
         }),
         live: Seen::Absent,
+        pods_listed: true,
         ..Cluster::default()
     }
+}
+
+fn decide(config: &Config, cluster: &Cluster, applied: Option<&Applied>) -> Plan {
+    let now = Timestamp::from_second(2000).unwrap();
+    plan(&identity(), config, cluster, applied, now)
+}
+
+/// There is nothing to do but to refresh in an hour.
+fn rest() -> Plan {
+    Plan::Roll(Box::new(Next {
+        wake: Some(Timestamp::from_second(1000 + 3600).unwrap()),
+        ..Next::default()
+    }))
 }
 
 /// A cluster in which everything was applied, and what was applied.
 fn settled(config: &Config) -> (Cluster, Applied) {
     let mut cluster = cluster();
-    let Plan::Apply(desired) = plan(&identity(), config, &cluster, None) else {
+    let Plan::Apply(desired) = decide(config, &cluster, None) else {
         panic!("an absent DaemonSet is not made");
     };
     let mut live = live();
@@ -86,7 +103,7 @@ fn nothing_is_done_before_everything_was_seen() {
         let mut cluster = cluster();
         hide(&mut cluster);
         assert_eq!(
-            plan(&identity(), &config("a"), &cluster, None),
+            decide(&config("a"), &cluster, None),
             Plan::Wait(Why::Unseen)
         );
     }
@@ -99,12 +116,12 @@ fn nothing_is_made_when_the_owner_is_gone_or_going() {
         deployment.terminating = true;
     }
     assert_eq!(
-        plan(&identity(), &config("a"), &cluster, None),
+        decide(&config("a"), &cluster, None),
         Plan::Wait(Why::OwnerGone)
     );
     cluster.deployment = Seen::Absent;
     assert_eq!(
-        plan(&identity(), &config("a"), &cluster, None),
+        decide(&config("a"), &cluster, None),
         Plan::Wait(Why::OwnerGone)
     );
 }
@@ -112,7 +129,7 @@ fn nothing_is_made_when_the_owner_is_gone_or_going() {
 #[test]
 fn the_sleep_image_is_the_daemons_own_unless_it_is_set() {
     let image = |config: &Config| {
-        let Plan::Apply(desired) = plan(&identity(), config, &cluster(), None) else {
+        let Plan::Apply(desired) = decide(config, &cluster(), None) else {
             panic!()
         };
         desired
@@ -139,10 +156,7 @@ fn the_sleep_image_is_the_daemons_own_unless_it_is_set() {
 fn after_an_apply_there_is_nothing_to_do() {
     let config = config("a=nginx;b=busybox");
     let (mut cluster, applied) = settled(&config);
-    assert_eq!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
-        Plan::Nothing
-    );
+    assert_eq!(decide(&config, &cluster, Some(&applied)), rest());
     change(&mut cluster, |live| {
         live.annotations
             .insert("somebody/else".to_owned(), "x".to_owned());
@@ -150,8 +164,8 @@ fn after_an_apply_there_is_nothing_to_do() {
         live.wanted_nodes = 3;
     });
     assert_eq!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
-        Plan::Nothing,
+        decide(&config, &cluster, Some(&applied)),
+        rest(),
         "foreign metadata is left alone"
     );
 }
@@ -174,24 +188,18 @@ fn every_change_of_what_is_ours_is_put_right() {
         let (mut cluster, applied) = settled(&config);
         change(&mut cluster, touch);
         assert!(
-            matches!(
-                plan(&identity(), &config, &cluster, Some(&applied)),
-                Plan::Apply(_)
-            ),
+            matches!(decide(&config, &cluster, Some(&applied)), Plan::Apply(_)),
             "{what}"
         );
     }
     let (cluster, applied) = settled(&config);
     assert!(
-        matches!(plan(&identity(), &config, &cluster, None), Plan::Apply(_)),
+        matches!(decide(&config, &cluster, None), Plan::Apply(_)),
         "a start and a tick apply"
     );
     let other = self::config("a=nginx:2");
     assert!(
-        matches!(
-            plan(&identity(), &other, &cluster, Some(&applied)),
-            Plan::Apply(_)
-        ),
+        matches!(decide(&other, &cluster, Some(&applied)), Plan::Apply(_)),
         "an edit applies"
     );
 }
@@ -202,7 +210,7 @@ fn a_dying_daemonset_is_awaited_and_a_foreign_one_left_alone() {
     let (mut cluster, applied) = settled(&config);
     change(&mut cluster, |live| live.terminating = true);
     assert_eq!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
+        decide(&config, &cluster, Some(&applied)),
         Plan::Wait(Why::Dying)
     );
     change(&mut cluster, |live| {
@@ -210,62 +218,64 @@ fn a_dying_daemonset_is_awaited_and_a_foreign_one_left_alone() {
         live.selector = BTreeMap::from([("app".to_owned(), "other".to_owned())]);
     });
     assert_eq!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
+        decide(&config, &cluster, Some(&applied)),
         Plan::Wait(Why::ForeignSelector)
     );
 }
 
 #[test]
-fn pods_left_by_an_orphaning_deletion_are_replaced_when_they_hold_something_else() {
+fn pods_that_hold_something_else_are_outdated_but_never_those_of_the_template_in_force() {
     let config = config("a=nginx");
     let (mut cluster, applied) = settled(&config);
     let hash = crate::desired::hash::content_hash(&config.groups[0], Flavour::Kubernetes);
-    let mut add =
-        |name: &str, hash: &str, generation: &str, controller: Option<&str>, terminating| {
-            let made = if name == "of-this-daemonset" {
-                1001
-            } else {
-                900
-            };
-            let pod = PodFacts {
-                uid: format!("uid-{name}"),
-                created: Some(Timestamp::from_second(made).unwrap()),
-                unplaced: None,
-                node: "n".to_owned(),
-                controller: controller.map(str::to_owned),
-                content_hash: Some(hash.to_owned()),
-                template_generation: Some(generation.to_owned()),
-                terminating,
-                containers: BTreeMap::new(),
-                init_failure: None,
-            };
-            cluster.pods.insert(name.to_owned(), pod);
+    let mut add = |name: &str, hash: &str, generation: &str, made, controller: Option<&str>| {
+        let pod = PodFacts {
+            uid: format!("uid-{name}"),
+            resource_version: "1".to_owned(),
+            created: Some(Timestamp::from_second(made).unwrap()),
+            first_seen: Timestamp::UNIX_EPOCH,
+            duty: Duty::Hold,
+            unplaced: None,
+            node: name.to_owned(),
+            taken_up: true,
+            ended: false,
+            controller: controller.map(str::to_owned),
+            content_hash: Some(hash.to_owned()),
+            restarted_at: None,
+            template_generation: Some(generation.to_owned()),
+            terminating: false,
+            containers: Vec::new(),
+            init_failure: None,
         };
-    add("current", &hash, "1", Some("ds-1"), false);
-    add("adopted", "old", "1", Some("ds-1"), false);
-    add("not-adopted-yet", "old", "1", None, false);
-    add("rolled-by-the-controller", "old", "0", Some("ds-1"), false);
-    add("going", "old", "1", Some("ds-1"), true);
+        cluster.pods.insert(name.to_owned(), pod);
+    };
+    add("current", &hash, "1", 1001, Some("ds-1"));
+    add("older-of-the-same-list", &hash, "0", 1001, Some("ds-1"));
     add(
-        "of-this-daemonset",
-        "changed by a policy",
+        "left-by-an-orphaning-deletion",
+        "old",
         "1",
+        900,
         Some("ds-1"),
-        false,
     );
-    let step = plan(&identity(), &config, &cluster, Some(&applied));
-    assert_eq!(
-        step,
-        Plan::Replace(vec![PodName {
-            name: "adopted".to_owned(),
-            uid: "uid-adopted".to_owned()
-        }])
-    );
+    add("not-adopted-yet", "old", "1", 900, None);
+    add("older", "old", "0", 1001, Some("ds-1"));
+    add("changed-by-a-policy", "other", "1", 1001, Some("ds-1"));
+    let outdated = |cluster: &Cluster| match decide(&config, cluster, Some(&applied)) {
+        Plan::Roll(next) => next.outdated,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(outdated(&cluster), 2);
     change(&mut cluster, |live| live.observed_generation = 0);
+    let Plan::Roll(next) = decide(&config, &cluster, Some(&applied)) else {
+        panic!("no rollout")
+    };
+    assert_eq!(next.step, None, "the controller has not looked yet");
+    cluster.pods_listed = false;
     assert_eq!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
-        Plan::Nothing,
-        "the controller has not looked yet"
+        decide(&config, &cluster, Some(&applied)),
+        Plan::Wait(Why::Unseen),
+        "a pod that is not seen may be there"
     );
 }
 
@@ -305,15 +315,12 @@ fn metadata_that_a_policy_does_not_keep_is_told_and_not_applied_for_ever() {
     };
     let applied = Applied::new(applied.desired, live);
     assert_eq!(applied.not_kept(), [key, "ownerReferences"]);
-    assert_eq!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
-        Plan::Nothing
-    );
+    assert_eq!(decide(&config, &cluster, Some(&applied)), rest());
     change(&mut cluster, |live| {
         live.labels.insert(key.to_owned(), "somebody".to_owned());
     });
     assert!(matches!(
-        plan(&identity(), &config, &cluster, Some(&applied)),
+        decide(&config, &cluster, Some(&applied)),
         Plan::Apply(_)
     ));
 }
@@ -321,7 +328,7 @@ fn metadata_that_a_policy_does_not_keep_is_told_and_not_applied_for_ever() {
 #[test]
 fn the_pull_secrets_of_the_daemons_own_image_come_with_it() {
     let secrets = |config: &Config| {
-        let Plan::Apply(desired) = plan(&identity(), config, &cluster(), None) else {
+        let Plan::Apply(desired) = decide(config, &cluster(), None) else {
             panic!()
         };
         let pod = desired.spec.unwrap().template.spec.unwrap();

@@ -1,0 +1,93 @@
+//! Between two rounds: whether one is due, and what the last one has left.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::node::{Node, Stage};
+use super::{News, Next, Rollout, Round, Step, is_all_failed, pod_name, record};
+use crate::config::rollout::Refresh;
+use crate::desired::names::{REFRESH, REFRESH_HANDLED, REFRESHED_AT};
+
+impl Rollout<'_> {
+    /// Begins a round if there is a reason for one.
+    pub(super) fn begin(&self, before: Option<&Round>, next: &mut Next) -> Option<Step> {
+        let mut round = Round::begin(before, self.facts.content, self.facts.now);
+        if self.is_edit_due(before, next) {
+            return Some(record(round, vec![News::Began]));
+        }
+        let request = self.facts.live.annotations.get(REFRESH);
+        let is_new = request != self.facts.live.annotations.get(REFRESH_HANDLED);
+        round.request = request.filter(|_| is_new).cloned();
+        if round.request.is_some() || self.is_refresh_due(before, next) {
+            round.refresh = true;
+            return Some(record(round, vec![News::Began]));
+        }
+        None
+    }
+
+    /// Whether pods are to be brought to the list in force now.
+    fn is_edit_due(&self, before: Option<&Round>, next: &mut Next) -> bool {
+        if next.outdated == 0 {
+            return false;
+        }
+        let same = before.filter(|round| round.content == self.facts.content);
+        let Some(Time(retry)) = same.and_then(|round| round.retry.clone()) else {
+            return true;
+        };
+        // A fetcher that had stayed has got what was missing.
+        let has_come = |node: &Node<'_>| {
+            node.fetcher.is_some()
+                && node.stage(self.clock) == Stage::Swap
+                && !is_all_failed(&node.brought())
+        };
+        let is_due = retry <= self.facts.now || self.nodes.values().any(has_come);
+        if !is_due {
+            next.wake_at(retry);
+        }
+        is_due
+    }
+
+    fn is_refresh_due(&self, before: Option<&Round>, next: &mut Next) -> bool {
+        let rollout = &self.facts.config.rollout;
+        let (Refresh::Always, Some(interval)) = (rollout.refresh, self.facts.config.interval)
+        else {
+            return false;
+        };
+        let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
+        let live = self.facts.live;
+        let written = live.annotations.get(REFRESHED_AT);
+        let last = written.and_then(|text| text.parse().ok()).or(live.created);
+        let after = |time: Timestamp, delay| time.saturating_add(delay).unwrap_or(Timestamp::MAX);
+        // One that failed as a whole has not written when it was.
+        let failed = before.filter(|round| round.refresh && !round.proven);
+        let failed = failed
+            .and_then(|round| round.ended.clone())
+            .map(|Time(ended)| ended);
+        let due = [
+            last.map(|last| after(last, interval)),
+            failed.map(|failed| after(failed, self.clock.settling.min(interval))),
+        ];
+        let due = due.into_iter().flatten().max().unwrap_or(self.facts.now);
+        if due > self.facts.now {
+            next.wake_at(due);
+        }
+        due <= self.facts.now
+    }
+
+    /// Removes fetchers that have nothing more to do.
+    pub(super) fn clear(&self, round: Option<&Round>, next: &mut Next) -> Option<Step> {
+        let ended = round.filter(|round| round.content == self.facts.content);
+        let mut gone = Vec::new();
+        for node in self.nodes.values() {
+            gone.extend(self.needless(node, next));
+            if let (Some(fetcher), Some(_)) = (node.fetcher, ended) {
+                match node.stage(self.clock) {
+                    Stage::Done | Stage::Overdue(_) => gone.push(pod_name(fetcher)),
+                    Stage::Busy(until) => next.wake_at(until),
+                    _ => next.kept += 1,
+                }
+            }
+        }
+        (!gone.is_empty()).then_some(Step::Delete(gone))
+    }
+}

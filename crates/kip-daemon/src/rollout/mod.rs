@@ -1,0 +1,204 @@
+//! Fetch, then swap: how an edit of the list, or a newer content of a tag, reaches the nodes without any image being
+//! let go before its successor is there. Pure: no clock, no I/O.
+//!
+//! ```text
+//! node:   nothing ─▶ a fetcher pulls ─▶ everything is there ─▶ the old pod goes ─▶ the new pod runs ─▶ the fetcher goes
+//! round:  one node ─▶ MAX_NODES_AT_ONCE nodes at a time ─▶ ended
+//! ```
+//!
+//! Where a node is, its pods tell. What they do not tell is in the [`Round`], an annotation of the `DaemonSet`. So each
+//! step may be done twice or by another daemon, and a restart loses nothing.
+
+mod ask;
+mod between;
+mod course;
+mod node;
+mod round;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+pub use self::node::{Clock, Ending};
+use self::node::{Named, Node, by_node};
+pub use self::round::Round;
+use crate::cluster::{Live, PodFacts};
+use crate::config::Config;
+use crate::desired::Order;
+use crate::desired::names::ROUND;
+use crate::plan::PodName;
+
+/// A fetcher that is not placed by the scheduler, or not taken up by kubelet, for so long, is given up.
+const PLACING: Duration = Duration::from_secs(60);
+
+/// What is needed to decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// The content hash that the pods are to have.
+    pub content: &'a str,
+    /// The `DaemonSet`, as it should be.
+    pub live: &'a Live,
+    /// Its pods and the fetchers: all of them.
+    pub pods: &'a BTreeMap<String, PodFacts>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The next step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Write down where the round is, before anything is done that depends on it.
+    Record(Box<Record>),
+    /// Pods that are to go: those that hold what is out of date, and fetchers that have done their work.
+    Delete(Vec<PodName>),
+    /// Fetchers to make.
+    Fetch(Vec<Order>),
+}
+
+/// What is written to the `DaemonSet`, and what is new in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The round.
+    pub round: Round,
+    /// Further annotations.
+    pub annotations: BTreeMap<&'static str, String>,
+    /// What people are told.
+    pub news: Vec<News>,
+}
+
+/// Something that happened in a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// It began.
+    Began,
+    /// On its first node nothing of what it was to bring could be had: the others are not touched.
+    Stopped {
+        /// The node.
+        node: String,
+        /// The images.
+        images: Vec<String>,
+    },
+    /// A node has left it.
+    Left(String, Ending),
+    /// It ended.
+    Ended {
+        /// Images whose tags stand for something else than before.
+        changed: Vec<String>,
+    },
+}
+
+/// The next step, and how far the nodes are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Next {
+    /// What to do now; `None` while there is nothing, or nothing before something happens.
+    pub step: Option<Step>,
+    /// When to look again if nothing happens before.
+    pub wake: Option<Timestamp>,
+    /// Nodes that still hold something else than they should.
+    pub outdated: usize,
+    /// Nodes at which something is being fetched or swapped.
+    pub busy: usize,
+    /// Fetchers that stay because they hold what the pod of the `DaemonSet` does not.
+    pub kept: usize,
+}
+
+impl Next {
+    fn wake_at(&mut self, at: Timestamp) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+}
+
+/// Decides on the next step of the rollout.
+pub fn next(facts: &Facts<'_>) -> Next {
+    let text = facts.live.annotations.get(ROUND);
+    let round: Option<Round> = text.and_then(|text| serde_json::from_str(text).ok());
+    let nodes = by_node(facts.pods, facts.live, facts.content, round.as_ref());
+    let mut next = Next {
+        outdated: nodes.values().filter(|node| node.is_outdated).count(),
+        ..Next::default()
+    };
+    let rollout = Rollout {
+        facts,
+        nodes,
+        clock: clock(facts),
+    };
+    if facts.config.rollout.paused || facts.live.observed_generation < facts.live.generation {
+        return next;
+    }
+    let step = match round {
+        Some(round) if round.is_active() && round.content == facts.content => {
+            rollout.go_on(&round, &mut next)
+        }
+        round => rollout
+            .begin(round.as_ref(), &mut next)
+            .or_else(|| rollout.clear(round.as_ref(), &mut next)),
+    };
+    next.step = step;
+    next
+}
+
+fn clock(facts: &Facts<'_>) -> Clock {
+    let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    let settling = signed(facts.config.rollout.settle_deadline);
+    Clock {
+        now: facts.now,
+        placing: signed(PLACING).min(settling),
+        settling,
+    }
+}
+
+struct Rollout<'a> {
+    facts: &'a Facts<'a>,
+    nodes: BTreeMap<&'a str, Node<'a>>,
+    clock: Clock,
+}
+
+impl<'a> Rollout<'a> {
+    /// Fetchers of other rounds or lists that can go.
+    fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
+        // While a pod of the DaemonSet is missing somewhere, a fetcher alone may hold what it will hold. When none is
+        // missing, a node without one is not to have any.
+        let holders = self
+            .nodes
+            .values()
+            .filter(|node| node.holder.is_some())
+            .count();
+        let wanted = usize::try_from(self.facts.live.wanted_nodes).unwrap_or(0);
+        let is_unwanted = node.holder.is_none() && holders >= wanted;
+        let mut gone = Vec::new();
+        for other in &node.others {
+            if is_unwanted || node.is_needless(other.pod, self.facts.content, self.clock) {
+                gone.push(pod_name(*other));
+            } else {
+                next.kept += 1;
+            }
+        }
+        if is_unwanted {
+            gone.extend(node.fetcher.map(pod_name));
+        }
+        gone
+    }
+}
+
+fn record(round: Round, news: Vec<News>) -> Step {
+    Step::Record(Box::new(Record {
+        round,
+        annotations: BTreeMap::new(),
+        news,
+    }))
+}
+
+fn pod_name(named: Named<'_>) -> PodName {
+    PodName {
+        name: named.name.to_owned(),
+        uid: named.pod.uid.clone(),
+        resource_version: named.pod.resource_version.clone(),
+    }
+}
+
+fn is_all_failed(brought: &[(&str, bool)]) -> bool {
+    !brought.is_empty() && brought.iter().all(|(_, is_failed)| *is_failed)
+}

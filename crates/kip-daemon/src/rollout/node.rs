@@ -1,0 +1,381 @@
+//! How far one node is, read from its pods alone.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::round::Round;
+use crate::cluster::{ContainerFacts, ContainerState, Duty, FailureKind, Live, PodFacts};
+
+/// A pod with its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The facts.
+    pub pod: &'a PodFacts,
+}
+
+/// The pods of one node that matter.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Node<'a> {
+    /// The pod of the `DaemonSet`; `None` while its successor has not come.
+    pub holder: Option<Named<'a>>,
+    /// Whether that pod holds something else than it should.
+    pub is_outdated: bool,
+    /// The fetcher that the round can use.
+    pub fetcher: Option<Named<'a>>,
+    /// When a fetcher was first seen that is being deleted: its name is still taken.
+    pub clearing: Option<Timestamp>,
+    /// Fetchers of other rounds or lists.
+    pub others: Vec<Named<'a>>,
+}
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Now.
+    pub now: Timestamp,
+    /// For a fetcher to be placed and taken up by kubelet.
+    pub placing: SignedDuration,
+    /// For a fetcher to be through, and then for the new pod to be.
+    pub settling: SignedDuration,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing fetches for it.
+    Idle,
+    /// Under way. There is something to look at then, if nothing happens before.
+    Busy(Timestamp),
+    /// Its fetcher did not come to an end.
+    Overdue(Ending),
+    /// Everything is fetched: the pod that holds the old is to go.
+    Swap,
+    /// What replaces something that the pod holds cannot be had: it stays, and so does the fetcher.
+    Blocked,
+    /// The new pod does not start what the fetcher has started: the fetcher stays.
+    Unstarted,
+    /// There is nothing more to do.
+    Done,
+}
+
+/// How a node left a round that could not bring it to its end: a closed set, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ending {
+    /// The scheduler found no place for the fetcher.
+    Unplaced,
+    /// Kubelet did not take the fetcher up.
+    Silent,
+    /// The fetcher was not through in time.
+    Slow,
+    /// The fetcher was ended by somebody else, for example evicted.
+    Evicted,
+    /// An image that replaces another cannot be had: the old one is kept.
+    Blocked,
+    /// The new pod did not start in time: the fetcher stays.
+    Unstarted,
+    /// There was no answer for an image that has changed elsewhere.
+    Unanswered,
+}
+
+impl Ending {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Unplaced,
+        Self::Silent,
+        Self::Slow,
+        Self::Evicted,
+        Self::Blocked,
+        Self::Unstarted,
+        Self::Unanswered,
+    ];
+
+    /// The word for it in metrics and Events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unplaced => "unplaced",
+            Self::Silent => "silent",
+            Self::Slow => "slow",
+            Self::Evicted => "evicted",
+            Self::Blocked => "blocked",
+            Self::Unstarted => "unstarted",
+            Self::Unanswered => "unanswered",
+        }
+    }
+
+    /// In words, with what can be done.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Unplaced => {
+                "the scheduler finds no place for the fetcher (cordoned? too many pods?), the old list stays"
+            }
+            Self::Silent => "kubelet does not take the fetcher up, the old list stays",
+            Self::Slow => {
+                "fetching takes longer than SETTLE_DEADLINE, the old list stays; a larger value gives it more time"
+            }
+            Self::Evicted => "the fetcher was ended by somebody else, for example by an eviction",
+            Self::Blocked => {
+                "an image that replaces another one cannot be had, the old pod stays and a fetcher holds what is new"
+            }
+            Self::Unstarted => {
+                "the new pod does not start in time what the fetcher holds, the fetcher stays"
+            }
+            Self::Unanswered => "the registry did not answer, the old content stays",
+        }
+    }
+}
+
+/// Sorts the pods by node.
+pub(super) fn by_node<'a>(
+    pods: &'a BTreeMap<String, PodFacts>,
+    live: &Live,
+    content: &str,
+    round: Option<&Round>,
+) -> BTreeMap<&'a str, Node<'a>> {
+    let mut nodes: BTreeMap<&str, Node<'_>> = BTreeMap::new();
+    for (name, pod) in pods.iter().filter(|(_, pod)| !pod.node.is_empty()) {
+        let named = Named { name, pod };
+        match &pod.duty {
+            Duty::Hold => {
+                if pod.terminating || pod.controller.as_deref() != Some(live.uid.as_str()) {
+                    continue;
+                }
+                let node = nodes.entry(&pod.node).or_default();
+                let is_outdated = is_outdated(pod, live, content);
+                // Of two the controller keeps one; the better of them counts until then.
+                if node.holder.is_none() || (node.is_outdated && !is_outdated) {
+                    node.holder = Some(named);
+                    node.is_outdated = is_outdated;
+                }
+            }
+            Duty::Fetch {
+                round: number,
+                holder,
+            } => {
+                let node = nodes.entry(&pod.node).or_default();
+                let of_round = round.filter(|round| {
+                    *holder == live.uid
+                        && pod.content_hash.as_deref() == Some(content)
+                        && round.content == content
+                });
+                let is_usable =
+                    of_round.is_some_and(|round| *number == round.number || !round.refresh);
+                if pod.terminating {
+                    // That of another round has another name.
+                    if of_round.is_some_and(|round| *number == round.number) {
+                        node.clearing = Some(pod.first_seen);
+                    }
+                } else if is_usable && node.fetcher.is_none() {
+                    node.fetcher = Some(named);
+                } else {
+                    node.others.push(named);
+                }
+            }
+        }
+    }
+    nodes
+}
+
+/// A pod that the controller has just made from the template is never outdated, whatever a policy has made of its
+/// annotations: to delete it would be a loop. Its number tells only of pods that this `DaemonSet` made: those that were
+/// left by a deletion with `--cascade=orphan` have numbers of their own.
+fn is_outdated(pod: &PodFacts, live: &Live, content: &str) -> bool {
+    let is_of_template = pod.created >= live.created
+        && pod.template_generation.as_deref() == live.template_generation();
+    if is_of_template {
+        return false;
+    }
+    // What is not part of the content (the sleep image, where pods may run) takes effect as pods are made. A pod that
+    // holds nothing loses nothing by being made anew.
+    pod.content_hash.as_deref() != Some(content)
+        || is_idle(pod)
+        || (live.restarted_at.is_some() && live.restarted_at != pod.restarted_at)
+}
+
+/// Whether it holds no image, and will not in a moment.
+fn is_idle(pod: &PodFacts) -> bool {
+    pod.init_failure.is_some()
+        || !pod.taken_up
+        || (!pod.containers.is_empty()
+            && pod
+                .containers
+                .iter()
+                .all(|container| !is_had(container) && is_decided(container)))
+}
+
+/// Whether the image cannot be had, so far.
+pub(super) fn is_failed(pod: &PodFacts, container: &ContainerFacts) -> bool {
+    pod.init_failure.is_some()
+        || matches!(&container.state, ContainerState::Failed(failure) if failure.kind == FailureKind::Pull)
+}
+
+fn is_decided(container: &ContainerFacts) -> bool {
+    container.state != ContainerState::Waiting
+}
+
+/// Whether the image is on the node.
+fn is_had(container: &ContainerFacts) -> bool {
+    match &container.state {
+        ContainerState::Running => true,
+        ContainerState::Failed(failure) => failure.kind == FailureKind::Start,
+        ContainerState::Waiting => false,
+    }
+}
+
+/// Whether kubelet has been through: each container runs, has run, or cannot.
+pub(super) fn is_settled(pod: &PodFacts) -> bool {
+    pod.init_failure.is_some()
+        || (!pod.containers.is_empty() && pod.containers.iter().all(is_decided))
+}
+
+impl<'a> Node<'a> {
+    /// How far it is with this fetcher.
+    pub(super) fn stage(&self, clock: Clock) -> Stage {
+        let Some(Named { pod: fetcher, .. }) = self.fetcher else {
+            return match self.holder {
+                Some(holder) if self.is_outdated && is_idle(holder.pod) => Stage::Swap,
+                _ => Stage::Idle,
+            };
+        };
+        if fetcher.ended {
+            return Stage::Overdue(Ending::Evicted);
+        }
+        let since = |delay| {
+            fetcher
+                .first_seen
+                .saturating_add(delay)
+                .unwrap_or(Timestamp::MAX)
+        };
+        if !is_settled(fetcher) {
+            let (until, ending) = if fetcher.unplaced.is_some() {
+                (since(clock.placing), Ending::Unplaced)
+            } else if fetcher.taken_up {
+                (since(clock.settling), Ending::Slow)
+            } else {
+                (since(clock.placing), Ending::Silent)
+            };
+            return if clock.now < until {
+                Stage::Busy(until)
+            } else {
+                Stage::Overdue(ending)
+            };
+        }
+        match self.holder {
+            Some(holder) if self.is_outdated || differs(holder.pod, fetcher) => {
+                if is_blocked(holder.pod, fetcher) {
+                    Stage::Blocked
+                } else {
+                    Stage::Swap
+                }
+            }
+            Some(holder) if covers(holder.pod, fetcher) => Stage::Done,
+            holder => {
+                let from = holder.map_or(fetcher.first_seen, |holder| {
+                    holder.pod.first_seen.max(fetcher.first_seen)
+                });
+                // Twice: the successor is made when the fetcher is through, and nobody has noted when that was.
+                let until = from
+                    .saturating_add(clock.settling * 2)
+                    .unwrap_or(Timestamp::MAX);
+                if clock.now < until {
+                    Stage::Busy(until)
+                } else {
+                    Stage::Unstarted
+                }
+            }
+        }
+    }
+
+    /// Until when a fetcher may take to go; kubelet is silent where it takes longer.
+    pub(super) fn clearing_until(&self, clock: Clock) -> Option<Timestamp> {
+        let most = clock.placing + clock.settling;
+        self.clearing
+            .map(|since| since.saturating_add(most).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Names of what the fetcher was to bring: what it asks for, and what is not in the list of the pod that holds.
+    /// With them, whether it has failed.
+    pub(super) fn brought(&self) -> Vec<(&'a str, bool)> {
+        let Some(Named { pod: fetcher, .. }) = self.fetcher else {
+            return Vec::new();
+        };
+        let is_new = |container: &ContainerFacts| {
+            let held = self.holder.and_then(|h| h.pod.container(&container.name));
+            held.is_none_or(|held| held.image != container.image)
+        };
+        fetcher
+            .containers
+            .iter()
+            // Without its init container it brings nothing at all.
+            .filter(|container| {
+                fetcher.init_failure.is_some() || container.asks || is_new(container)
+            })
+            .map(|container| (&*container.name, is_failed(fetcher, container)))
+            .collect()
+    }
+
+    /// Whether a fetcher of another round or list can go.
+    pub(super) fn is_needless(&self, other: &PodFacts, content: &str, clock: Clock) -> bool {
+        if other.ended || self.fetcher.is_some_and(|fetcher| is_settled(fetcher.pod)) {
+            return true;
+        }
+        match self.holder {
+            Some(holder) if !self.is_outdated => covers(holder.pod, other),
+            _ if other.content_hash.as_deref() == Some(content) => {
+                let alone = Node {
+                    fetcher: Some(Named {
+                        name: "",
+                        pod: other,
+                    }),
+                    ..self.clone()
+                };
+                matches!(alone.stage(clock), Stage::Overdue(_))
+            }
+            // It may hold what the pod of the `DaemonSet` does not: it stays until the next fetcher is through.
+            _ => false,
+        }
+    }
+}
+
+/// Whether the fetcher has found another content of an image than the one that the pod holds.
+fn differs(holder: &PodFacts, fetcher: &PodFacts) -> bool {
+    // A pod that was made later was made from what the fetcher has brought.
+    holder.created <= fetcher.created
+        && fetcher.containers.iter().any(|new| {
+            holder.container(&new.name).is_some_and(|old| {
+                old.image == new.image
+                    && old
+                        .content
+                        .zip(new.content)
+                        .is_some_and(|(old, new)| old != new)
+            })
+        })
+}
+
+/// Whether the successor would lack something that the pod holds: an image whose reference was changed to one that
+/// cannot be had, or one that kubelet would not start again without a registry that is not there. An image that was
+/// only asked for again is still on the node.
+fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
+    fetcher.containers.iter().any(|new| {
+        is_failed(fetcher, new)
+            && holder
+                .container(&new.name)
+                .is_some_and(|old| is_had(old) && (old.image != new.image || !new.asks))
+    })
+}
+
+/// Whether the pod of the `DaemonSet` holds everything that the fetcher does, of what it is to hold.
+fn covers(holder: &PodFacts, fetcher: &PodFacts) -> bool {
+    holder.init_failure.is_none()
+        && is_settled(holder)
+        && fetcher.containers.iter().all(|fetched| {
+            fetched.state != ContainerState::Running
+                || holder
+                    .container(&fetched.name)
+                    .is_none_or(|held| held.state == ContainerState::Running)
+        })
+}

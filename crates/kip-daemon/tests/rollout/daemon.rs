@@ -1,0 +1,138 @@
+//! The daemon: one step of its plan, carried out as its controller does it.
+
+use kip_daemon::cluster::{ContainerState, Duty, Live, PodFacts, Seen};
+use kip_daemon::desired::names::ROUND;
+use kip_daemon::desired::{content_hash_of, fetcher};
+use kip_daemon::plan::PodName;
+use kip_daemon::pods::{Interner, LeanPod};
+use kip_daemon::rollout::{Facts, Record, Step, next};
+
+use super::world::{World, seconds};
+
+impl World {
+    pub(crate) fn daemon(&mut self) {
+        let Seen::Present(live) = self.view.live.clone() else {
+            return;
+        };
+        // The daemon applies an edit before it does anything else.
+        let live = if live.generation < self.live.generation {
+            self.live.clone()
+        } else {
+            live
+        };
+        self.view.see_live(Some(live.clone()));
+        let content = content_hash_of(&self.desired).expect("it has one");
+        let next = next(&Facts {
+            config: &self.config,
+            content,
+            live: &live,
+            pods: &self.view.pods,
+            now: self.now,
+        });
+        if next.step.is_some() {
+            self.log.push(format!("{} step {:?}", self.now, next.step));
+        }
+        self.next = next.clone();
+        let most = self.config.rollout.max_nodes_at_once.of(self.nodes.len());
+        match next.step {
+            None => {}
+            Some(Step::Record(record)) => self.record(&live, *record),
+            Some(Step::Delete(pods)) => {
+                for pod in pods {
+                    self.delete(&pod);
+                }
+            }
+            Some(Step::Fetch(orders)) => {
+                for order in orders {
+                    let pod = fetcher(&self.desired, &live.uid, None, &order);
+                    let (name, facts) =
+                        LeanPod::from(pod).into_facts(&mut Interner::default(), self.now);
+                    if self.pods.contains_key(&name) {
+                        continue;
+                    }
+                    self.made += 1;
+                    self.fetchers += 1;
+                    let facts = PodFacts {
+                        uid: format!("uid-{}", self.made),
+                        created: Some(seconds(self.now)),
+                        ..facts
+                    };
+                    self.put(name.clone(), facts);
+                    let made = self.pods[&name].clone();
+                    self.view.see_pod(name, made);
+                }
+                let fetching = self.fetching();
+                assert!(
+                    fetching <= most,
+                    "{fetching} nodes fetch at once, {most} may"
+                );
+            }
+        }
+    }
+
+    /// Fetchers of the round that are not through.
+    pub(crate) fn fetching(&self) -> usize {
+        let round = self.round().map_or(0, |round| round.number);
+        let is_of_round = |pod: &&PodFacts| {
+            matches!(pod.duty, Duty::Fetch { round: number, .. } if number == round)
+                && !pod.terminating
+                && pod
+                    .containers
+                    .iter()
+                    .any(|c| c.state == ContainerState::Waiting)
+        };
+        self.pods.values().filter(is_of_round).count()
+    }
+
+    pub(crate) fn record(&mut self, seen: &Live, record: Record) {
+        if seen.resource_version != self.live.resource_version {
+            self.view.see_live(Some(self.live.clone()));
+            return;
+        }
+        let round = serde_json::to_string(&record.round).expect("it can be written");
+        self.live.annotations.insert(ROUND.to_owned(), round);
+        for (key, value) in record.annotations {
+            self.live.annotations.insert(key.to_owned(), value);
+        }
+        self.touch_live();
+        self.view.see_live(Some(self.live.clone()));
+        self.news.extend(record.news);
+    }
+
+    pub(crate) fn delete(&mut self, meant: &PodName) {
+        let name = &meant.name;
+        let is_meant = |pod: &&PodFacts| {
+            pod.uid == meant.uid && pod.resource_version == meant.resource_version
+        };
+        let Some(pod) = self.pods.get(name).filter(is_meant).cloned() else {
+            return;
+        };
+        if pod.terminating {
+            return;
+        }
+        let is_holder = pod.controller.is_some();
+        if is_holder {
+            self.swaps += 1;
+            // What was asked for in vain is held by nobody until the new pod runs.
+            let fetcher = self
+                .pods
+                .values()
+                .filter(|p| p.node == pod.node && p.controller.is_none() && !p.terminating);
+            let in_vain = fetcher
+                .flat_map(|p| &p.containers)
+                .filter(|c| c.asks && matches!(c.state, ContainerState::Failed(_)));
+            let in_vain: Vec<_> = in_vain
+                .map(|c| (pod.node.clone(), c.image.to_string()))
+                .collect();
+            self.excused.extend(in_vain);
+        }
+        let facts = PodFacts {
+            terminating: true,
+            ..pod
+        };
+        self.put(name.clone(), facts);
+        if let Some(seen) = self.view.pods.get_mut(name) {
+            seen.terminating = true;
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! A cluster in memory: nodes with an image store, a registry, a `DaemonSet` controller, kubelets, and a watch that
+//! is behind. What happens next is drawn by lot, so every order of events comes up.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::jiff::Timestamp;
+use kip_daemon::cluster::{Cluster, Content, Live, PodFacts, Seen};
+use kip_daemon::config::Config;
+use kip_daemon::config::startup::Identity;
+use kip_daemon::desired::names::TEMPLATE_GENERATION;
+use kip_daemon::desired::{Flavour, Surroundings, content_hash_of, daemon_set};
+use kip_daemon::rollout::{News, Next};
+use kip_daemon::settings::Settings;
+
+/// Numbers that look drawn by lot and are the same for the same seed.
+pub(crate) struct Lots(u64);
+
+impl Lots {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).expect("31 bits") % end.max(1)
+    }
+}
+
+/// What the registry has under a name; `None` is an image that is not there.
+pub(crate) type Registry = BTreeMap<String, u64>;
+
+pub(crate) struct World {
+    pub(crate) lots: Lots,
+    pub(crate) nodes: Vec<String>,
+    pub(crate) now: Timestamp,
+    pub(crate) registry: Registry,
+    pub(crate) is_registry_down: bool,
+    /// Nodes whose kubelet does nothing.
+    pub(crate) silent: BTreeSet<String>,
+    pub(crate) stores: BTreeMap<(String, String), u64>,
+    /// What the API server has.
+    pub(crate) pods: BTreeMap<String, PodFacts>,
+    pub(crate) live: Live,
+    pub(crate) config: Config,
+    pub(crate) desired: DaemonSet,
+    /// What the daemon has seen of it, and what is on its way.
+    pub(crate) view: Cluster,
+    pub(crate) under_way: VecDeque<(String, Option<PodFacts>)>,
+    pub(crate) made: u64,
+    pub(crate) versions: u64,
+    /// What must not be let go: node and reference.
+    pub(crate) held: BTreeSet<(String, String)>,
+    /// What may be missing until it runs again: nobody could be asked for it.
+    pub(crate) excused: BTreeSet<(String, String)>,
+    pub(crate) requests: usize,
+    pub(crate) swaps: usize,
+    pub(crate) fetchers: usize,
+    pub(crate) news: Vec<News>,
+    pub(crate) next: Next,
+    /// What has happened, for a test that fails.
+    pub(crate) log: Vec<String>,
+}
+
+pub(crate) fn config(settings: &[(&str, &str)]) -> Config {
+    let vars = settings
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_settings(&Settings::from_vars(vars).expect("text is read")).expect("it is valid")
+}
+
+fn identity() -> Identity {
+    Identity {
+        daemonset: "keeper".to_owned(),
+        namespace: "puller".to_owned(),
+        own_namespace: "puller".to_owned(),
+        deployment: None,
+        config_map: None,
+    }
+}
+
+fn desired(config: &Config) -> DaemonSet {
+    let surroundings = Surroundings {
+        flavour: Flavour::Kubernetes,
+        sleep_image: "sleep".to_owned(),
+        sleep_pull_secrets: Vec::new(),
+        owner: None,
+    };
+    daemon_set(&identity(), config, &surroundings)
+}
+
+impl World {
+    /// All nodes hold the list.
+    pub(crate) fn new(seed: u64, nodes: usize, config: Config, registry: Registry) -> Self {
+        let desired = desired(&config);
+        let live = Live {
+            uid: "ds".to_owned(),
+            created: Some(Timestamp::UNIX_EPOCH),
+            resource_version: "1".to_owned(),
+            generation: 1,
+            observed_generation: 1,
+            terminating: false,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::from([(TEMPLATE_GENERATION.to_owned(), "1".to_owned())]),
+            owners: Vec::new(),
+            finalizers: Vec::new(),
+            selector: BTreeMap::new(),
+            wanted_nodes: i32::try_from(nodes).expect("few"),
+            restarted_at: None,
+        };
+        let mut world = Self {
+            lots: Lots::new(seed),
+            nodes: (0..nodes).map(|n| format!("node-{n:03}")).collect(),
+            now: Timestamp::from_second(1000).expect("in range"),
+            registry,
+            is_registry_down: false,
+            silent: BTreeSet::new(),
+            stores: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            live,
+            config,
+            desired,
+            view: Cluster::default(),
+            under_way: VecDeque::new(),
+            made: 0,
+            versions: 0,
+            held: BTreeSet::new(),
+            excused: BTreeSet::new(),
+            requests: 0,
+            swaps: 0,
+            fetchers: 0,
+            news: Vec::new(),
+            next: Next::default(),
+            log: Vec::new(),
+        };
+        for _ in 0..2 {
+            for node in world.nodes.clone() {
+                world.control(&node);
+                world.kubelet(&node);
+            }
+        }
+        world.restart_daemon();
+        world.requests = 0;
+        world
+    }
+
+    // === what people and fate do ===
+
+    pub(crate) fn edit(&mut self, settings: &[(&str, &str)]) {
+        self.config = config(settings);
+        let before = content_hash_of(&self.desired).cloned();
+        self.desired = desired(&self.config);
+        if content_hash_of(&self.desired) != before.as_ref() {
+            self.live.generation += 1;
+            let number = self.live.generation.to_string();
+            self.live
+                .annotations
+                .insert(TEMPLATE_GENERATION.to_owned(), number);
+            self.touch_live();
+        }
+        let wanted = self.wanted();
+        self.held.retain(|(_, image)| wanted.contains(image));
+    }
+
+    pub(crate) fn restart_pods(&mut self, at: &str) {
+        self.live.restarted_at = Some(at.to_owned());
+        self.live.generation += 1;
+        let number = self.live.generation.to_string();
+        self.live
+            .annotations
+            .insert(TEMPLATE_GENERATION.to_owned(), number);
+        self.touch_live();
+    }
+
+    pub(crate) fn annotate(&mut self, key: &str, value: &str) {
+        self.live
+            .annotations
+            .insert(key.to_owned(), value.to_owned());
+        self.touch_live();
+    }
+
+    pub(crate) fn restart_daemon(&mut self) {
+        self.under_way.clear();
+        let pods = self.pods.iter().map(|(name, pod)| {
+            (
+                name.clone(),
+                PodFacts {
+                    first_seen: self.now,
+                    ..pod.clone()
+                },
+            )
+        });
+        self.view = Cluster {
+            live: Seen::Present(self.live.clone()),
+            pods: pods.collect(),
+            pods_listed: true,
+            ..Cluster::default()
+        };
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// The node has pulled earlier than the others.
+    pub(crate) fn make_stale(&mut self, node: &str, image: &str, number: u64) {
+        self.stores
+            .insert((node.to_owned(), image.to_owned()), number);
+        let names: Vec<String> = self
+            .pods
+            .iter()
+            .filter(|(_, p)| p.node == node)
+            .map(|(n, _)| n.clone())
+            .collect();
+        for name in names {
+            let mut pod = self.pods[&name].clone();
+            for container in pod.containers.iter_mut().filter(|c| *c.image == *image) {
+                container.content = Some(Content(number));
+            }
+            self.put(name, pod);
+        }
+    }
+
+    pub(crate) fn wanted(&self) -> BTreeSet<String> {
+        self.config.groups[0]
+            .images
+            .iter()
+            .map(|image| image.image.clone())
+            .collect()
+    }
+}
+
+/// The API server's times have no fractions.
+pub(crate) fn seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).expect("in range")
+}
