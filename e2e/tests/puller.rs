@@ -16,6 +16,8 @@ mod hostile;
 mod install;
 #[path = "puller/lifecycle.rs"]
 mod lifecycle;
+#[path = "puller/rollout.rs"]
+mod rollout;
 #[path = "puller/setup.rs"]
 mod setup;
 #[path = "puller/surroundings.rs"]

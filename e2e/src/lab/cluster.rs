@@ -73,11 +73,11 @@ impl Cluster {
         Ok(names)
     }
 
-    /// Runs a verb of hack/local-cluster.sh, for example `stop apiserver`.
+    /// A verb of hack/local-cluster.sh, to be run.
     ///
     /// # Errors
-    /// What the script says.
-    pub async fn local(&self, arguments: &[&str]) -> Result<String> {
+    /// When the cluster is not a local one.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
         let Some(name) = &self.local else {
             bail!("this needs the local cluster (KIP_CLUSTER is not set): {arguments:?}");
         };
@@ -87,6 +87,15 @@ impl Cluster {
             .args(["--name", name])
             .args(&arguments[1..])
             .stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Runs a verb of hack/local-cluster.sh, for example `stop apiserver`.
+    ///
+    /// # Errors
+    /// What the script says.
+    pub async fn local(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(arguments)?;
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         ensure!(
             output.status.success(),

@@ -15,36 +15,64 @@ pub(crate) type Entries = Vec<(String, String)>;
 
 /// Small images that no node has, with a program of their own that sleeps.
 pub(crate) fn push_images(cluster: &Cluster, count: usize, kibibytes: usize) -> Entries {
-    let registry = cluster.registry_client();
+    let push = |number| {
+        let reference = format!("{}/test/{}:1", cluster.registry, cluster.unique());
+        push_anew(cluster, &reference, kibibytes);
+        (format!("image-{number}"), reference)
+    };
+    (0..count).map(push).collect()
+}
+
+/// Pushes a small image that no node has under this reference, whatever was there before.
+pub(crate) fn push_anew(cluster: &Cluster, reference: &str, kibibytes: usize) {
     let program =
         std::fs::read(repository().join("bin/kip-sleep")).expect("make build makes bin/kip-sleep");
-    (0..count)
-        .map(|number| {
-            let unique = cluster.unique();
-            let filler = noise(&unique, kibibytes * 1024);
-            let layers = [
-                vec![Entry::file("sleep", program.clone()).with_mode(0o555)],
-                vec![Entry::file("filler", filler)],
-            ];
-            let layers = layers
-                .iter()
-                .map(|entries| Layer::new(entries).expect("a layer can be made"))
-                .collect();
-            let config = Config {
-                entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
-                ..Config::default()
-            };
-            let image = Image::new(layers, &config).expect("an image can be made");
-            let repository = format!("test/{unique}");
-            registry
-                .push(&repository, "1", &image)
-                .expect("the registry takes the image");
-            (
-                format!("image-{number}"),
-                format!("{}/{repository}:1", cluster.registry),
-            )
-        })
-        .collect()
+    let layers = [
+        vec![Entry::file("sleep", program).with_mode(0o555)],
+        vec![Entry::file(
+            "filler",
+            noise(&cluster.unique(), kibibytes * 1024),
+        )],
+    ];
+    let layers = layers
+        .iter()
+        .map(|entries| Layer::new(entries).expect("a layer can be made"))
+        .collect();
+    let config = Config {
+        entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
+        ..Config::default()
+    };
+    let image = Image::new(layers, &config).expect("an image can be made");
+    let (_, name) = reference.split_once('/').expect("it names the registry");
+    let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
+    cluster
+        .registry_client()
+        .push(repository, tag, &image)
+        .expect("the registry takes the image");
+}
+
+/// Takes the image of this reference out of the registry.
+pub(crate) fn remove(cluster: &Cluster, reference: &str) {
+    let (_, name) = reference.split_once('/').expect("it names the registry");
+    let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
+    let registry = cluster.registry_client();
+    let digest = registry
+        .resolve(repository, tag)
+        .expect("the registry answers");
+    registry
+        .delete(repository, &digest.expect("the tag is there"))
+        .expect("the registry deletes");
+}
+
+/// The process of a component of the local cluster.
+pub(crate) fn component_pid(component: &str) -> String {
+    let folder = std::env::var("KIP_CLUSTER_DIR").expect("hack/run-e2e.sh sets KIP_CLUSTER_DIR");
+    let file = std::path::Path::new(&folder).join("pids").join(component);
+    let line = std::fs::read_to_string(file).expect("the component runs");
+    line.split_whitespace()
+        .next()
+        .expect("a process id")
+        .to_owned()
 }
 
 /// Every sample image, in an edition that no node has.
