@@ -10,3 +10,4 @@ pub mod image;
 pub mod lab;
 pub mod registry;
 pub mod samples;
+pub mod template;
