@@ -1,6 +1,7 @@
 //! Every setting of the daemon: one table, and the text that the environment or a `ConfigMap` gives for it.
 //!
-//! The table is the source: the README's settings, the chart and the golden files are checked against it.
+//! The table is the source: the README's settings, the chart, the OpenShift templates and the golden files are checked
+//! against it.
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,57 @@
+//! The Role: exactly these rights, by names that cannot be empty.
+
+use serde_json::json;
+
+use super::helm::only;
+use super::templates::{SERVICE_ACCOUNT, objects, process};
+
+#[test]
+fn the_rules_are_exactly_these() {
+    let arguments = ["DAEMONSET_NAME=the-set", "DEPLOYMENT_NAME=the-deployment"];
+    assert_eq!(
+        only(&objects(&arguments), "Role")["rules"],
+        json!([
+            {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["the-set"],
+             "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+            {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["the-deployment"],
+             "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["k8s-image-puller"],
+             "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["pods"],
+             "verbs": ["get", "list", "watch", "create", "delete"]},
+            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        ])
+    );
+}
+
+#[test]
+fn the_names_of_the_config_map_are_one() {
+    let objects = objects(&[""; 0]);
+    let name = &only(&objects, "ConfigMap")["metadata"]["name"];
+    let container = &only(&objects, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["envFrom"][0]["configMapRef"]["name"], *name);
+    let env = container["env"].as_array().expect("a list");
+    let watched = env.iter().find(|env| env["name"] == "CONFIG_MAP_NAME");
+    assert_eq!(watched.expect("it is set")["value"], *name);
+    let rules = &only(&objects, "Role")["rules"];
+    assert_eq!(rules[2]["resourceNames"], json!([name]));
+}
+
+/// Old installations have them under these names; a Role of another name would leave the old rights in force.
+#[test]
+fn role_and_binding_keep_their_names_and_bind_the_account() {
+    let items = process(SERVICE_ACCOUNT, &["SERVICEACCOUNT_NAME=who"]).unwrap()["items"].take();
+    let items = items.as_array().expect("a list");
+    assert_eq!(only(items, "ServiceAccount")["metadata"]["name"], "who");
+    assert_eq!(only(items, "Role")["metadata"]["name"], "create-daemonset");
+    let binding = only(items, "RoleBinding");
+    assert_eq!(binding["metadata"]["name"], "create-daemonset");
+    assert_eq!(
+        binding["roleRef"],
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "create-daemonset"})
+    );
+    assert_eq!(
+        binding["subjects"],
+        json!([{"kind": "ServiceAccount", "name": "who"}])
+    );
+}
