@@ -120,6 +120,16 @@ impl ApiError {
     }
 }
 
+/// What to look at when the server says this. Rights are given by name, so the commonest reason for a 403 is a name that
+/// was changed in one place only.
+pub fn advice(detail: &str) -> Option<&'static str> {
+    // The words of RBAC; a quota answers 403 too.
+    detail.contains(" is forbidden: User ").then_some(
+        "the Role gives rights by name: it must be made with the DAEMONSET_NAME, DEPLOYMENT_NAME and ConfigMap that are \
+         used here (chart: deploymentName, configMap.name; OpenShift: parameters of serviceaccount.yaml)",
+    )
+}
+
 /// An error and its causes, each said once.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -204,5 +214,13 @@ mod tests {
         assert_eq!(pauses.after(Category::Unreachable), LONGEST_UNREACHABLE);
         pauses.reset();
         assert_eq!(pauses.after(Category::Invalid), SHORTEST);
+    }
+
+    #[test]
+    fn advice_is_given_for_a_missing_right_and_not_for_a_quota() {
+        let right = "daemonsets.apps \"x\" is forbidden: User \"system:serviceaccount:a:b\" cannot patch resource";
+        assert!(advice(right).is_some_and(|advice| advice.contains("DAEMONSET_NAME")));
+        let quota = "daemonsets.apps \"x\" is forbidden: exceeded quota: q, requested: count/daemonsets.apps=1";
+        assert_eq!(advice(quota), None);
     }
 }

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::api_error::{Category, Pauses, bounded, chain};
+use crate::api_error::{Category, Pauses, advice, bounded, chain};
 use crate::cluster::{DeploymentFacts, Live, PodFacts};
 use crate::desired::Flavour;
 use crate::metrics::Metrics;
@@ -196,7 +196,8 @@ async fn pause(error: Option<watcher::Error>, kind: &str, pauses: &mut Pauses, m
         // A watch whose version has become too old goes on by itself.
         debug!(kind, error = chain(&error), ?pause, "watch begins again");
     } else {
-        warn!(kind, error = chain(&error), ?pause, "watch failed");
+        let error = chain(&error);
+        warn!(kind, error, ?pause, advice = advice(&error), "watch failed");
     }
     tokio::time::sleep(pause).await;
 }

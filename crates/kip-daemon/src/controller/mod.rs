@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::api_error::{ApiError, Pauses};
+use crate::api_error::{ApiError, Pauses, advice};
 use crate::apply::Writer;
 use crate::cluster::{Cluster, DeploymentFacts, Seen};
 use crate::config::startup::Identity;
@@ -210,7 +210,10 @@ impl Controller {
             .applied(ApplyResult::failed, seconds_since_1970());
         let pause = memory.pauses.after(category);
         memory.pace.after(Instant::now(), pause);
-        let detail = error.detail();
+        let mut detail = error.detail();
+        if let Some(advice) = advice(&detail) {
+            detail = format!("{detail}; {advice}");
+        }
         warn!(
             category = category.as_str(),
             detail,
