@@ -18,6 +18,8 @@ mod install;
 mod lifecycle;
 #[path = "puller/rollout.rs"]
 mod rollout;
+#[path = "puller/openshift.rs"]
+mod openshift;
 #[path = "puller/setup.rs"]
 mod setup;
 #[path = "puller/surroundings.rs"]

@@ -8,10 +8,12 @@
 pub mod cluster;
 pub mod daemon;
 pub mod logs;
+pub mod openshift;
 pub mod proxy;
 pub mod recorder;
 pub mod release;
 pub mod space;
+pub mod templates;
 pub mod wait;
 
 pub use self::cluster::Cluster;

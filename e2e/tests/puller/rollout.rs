@@ -63,7 +63,7 @@ async fn fetchers(space: &Space) -> Result<Vec<String>> {
         .await?
         .items
         .iter()
-        .map(|pod| pod.name_any())
+        .map(kube::ResourceExt::name_any)
         .collect())
 }
 

@@ -1,12 +1,10 @@
 //! What the daemon takes from where it runs: the kind of cluster, its Deployment, the clock.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Space, eventually, space};
+use kip_e2e::lab::{Space, eventually, openshift, space};
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, PostParams};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::setup;
 
@@ -21,16 +19,6 @@ async fn pod_security(space: &Space) -> Value {
 
 #[tokio::test]
 async fn user_and_group_are_left_to_openshift_where_its_constraints_are_served() {
-    let crd: CustomResourceDefinition = serde_json::from_value(json!({
-        "metadata": {"name": "securitycontextconstraints.security.openshift.io"},
-        "spec": {
-            "group": "security.openshift.io", "scope": "Cluster",
-            "names": {"plural": "securitycontextconstraints", "kind": "SecurityContextConstraints"},
-            "versions": [{"name": "v1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
-        },
-    }))
-    .unwrap();
     space::within("plain", async |space| {
         let _daemon = setup::lone_daemon(space, &[]);
         let security = pod_security(space).await;
@@ -38,42 +26,16 @@ async fn user_and_group_are_left_to_openshift_where_its_constraints_are_served()
         assert_eq!(security["fsGroup"], 65532);
     })
     .await;
-    space::within("openshift", async |space| {
-        let crds = Api::<CustomResourceDefinition>::all(space.cluster.client.clone());
-        crds.create(&PostParams::default(), &crd).await.unwrap();
-        eventually("the API group is served", async || {
-            let groups = space.cluster.client.list_api_groups().await?.groups;
-            anyhow::ensure!(
-                groups
-                    .iter()
-                    .any(|group| group.name == "security.openshift.io"),
-                "not yet"
-            );
-            Ok(())
-        })
-        .await;
-        let security = {
+    openshift::with_constraints_served(async || {
+        space::within("openshift", async |space| {
             let _daemon = setup::lone_daemon(space, &[]);
-            pod_security(space).await
-        };
-        crds.delete(&crd.name_any(), &DeleteParams::default())
-            .await
-            .unwrap();
-        eventually("the API group is gone", async || {
-            let groups = space.cluster.client.list_api_groups().await?.groups;
-            anyhow::ensure!(
-                groups
-                    .iter()
-                    .all(|group| group.name != "security.openshift.io"),
-                "it is there"
-            );
-            Ok(())
+            let security = pod_security(space).await;
+            assert_eq!(security["runAsNonRoot"], true);
+            for id in ["runAsUser", "runAsGroup", "fsGroup"] {
+                assert!(security.get(id).is_none(), "{security}");
+            }
         })
         .await;
-        assert_eq!(security["runAsNonRoot"], true);
-        for id in ["runAsUser", "runAsGroup", "fsGroup"] {
-            assert!(security.get(id).is_none(), "{security}");
-        }
     })
     .await;
 }
