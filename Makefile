@@ -20,11 +20,11 @@ test: ## every test: format, lints, unit, golden, property, differential, chart,
 e2e: ## only the tests on a real cluster; the cluster stays
 	hack/run-e2e.sh
 
-build: ## the static release programs, into bin/
-	hack/build.sh
+build: ## the static release programs, into bin/ (PLATFORMS=linux/amd64,linux/arm64)
+	hack/build.sh $(PLATFORMS)
 
-docker: ## the container image (DOCKERIMAGE_NAME, DOCKERIMAGE_TAG)
-	hack/image.sh
+docker: $(if $(PLATFORMS),build) ## the container image (DOCKERIMAGE_NAME, DOCKERIMAGE_TAG; with PLATFORMS build and an index)
+	hack/image.sh $(if $(PLATFORMS),--platforms $(PLATFORMS))
 
 lint: ## format and lints
 	hack/test.sh format lint

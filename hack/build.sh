@@ -1,31 +1,155 @@
 #!/usr/bin/env bash
-# Builds the static release programs into bin/. The musl target is used where it can be had, else static glibc.
+# Builds the static release programs. See `help`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-arch=$(uname -m)
-musl=$arch-unknown-linux-musl
-gnu=$arch-unknown-linux-gnu
+usage() {
+  cat <<'TEXT'
+hack/build.sh [PLATFORM[,PLATFORM]…]   builds kip-daemon and kip-sleep into bin/PLATFORM/
+
+  PLATFORM   linux/amd64 or linux/arm64 (default: this machine's)
+  help       this text
+
+bin/kip-daemon and bin/kip-sleep are links to this machine's own.
+Programs for another processor need its Rust target, which rustup brings, and one of these:
+  gcc   Debian's cross compiler (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross), which is installed for root
+  zig   cargo-zigbuild with Zig (pip install cargo-zigbuild brings both)
+KIP_CROSS: `gcc` or `zig` (default: the one that is there, gcc first)
+TEXT
+}
+
+say() { printf 'build: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null; }
+
 out=${CARGO_TARGET_DIR:-target}
 
-if { command -v rustup >/dev/null && rustup target add "$musl" >/dev/null 2>&1; } ||
-  [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ]; then
-  target=$musl
-  # The TLS library has some C in it that needs a compiler but no C library: any will do.
-  if ! command -v musl-gcc >/dev/null; then
-    export "CC_${musl//-/_}=${CC:-cc}"
+# has_target TARGET: whether rustc can build for it, if need be after rustup has fetched it.
+has_target() {
+  { have rustup && rustup target add "$1" >/dev/null 2>&1; } || [ -d "$(rustc --print sysroot)/lib/rustlib/$1" ]
+}
+
+# variable PREFIX TARGET SUFFIX: the name under which cargo reads a target's setting.
+variable() { printf '%s_%s_%s' "$1" "$(tr 'a-z-' 'A-Z_' <<<"$2")" "$3"; }
+
+# install_programs PLATFORM KIP-DAEMON KIP-SLEEP
+install_programs() {
+  mkdir -p "bin/$1"
+  install -m 0755 "$2" "bin/$1/kip-daemon"
+  install -m 0755 "$3" "bin/$1/kip-sleep"
+}
+
+# === for this machine ===
+
+# The musl target is used where it can be had, else static glibc.
+build_here() { # PLATFORM ARCHITECTURE
+  local musl=$2-unknown-linux-musl gnu=$2-unknown-linux-gnu target
+  if has_target "$musl"; then
+    target=$musl
+    # The TLS library has some C in it that needs a compiler but no C library: any will do.
+    if ! have musl-gcc; then
+      export "CC_${musl//-/_}=${CC:-cc}"
+    fi
+  else
+    target=$gnu
+    say "the target $musl cannot be had, building against static glibc"
+    export "$(variable CARGO_TARGET "$gnu" RUSTFLAGS)=-C target-feature=+crt-static"
   fi
-else
-  target=$gnu
-  echo "build: the target $musl cannot be had, building against static glibc" >&2
-  export "CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$gnu")_RUSTFLAGS=-C target-feature=+crt-static"
-fi
+  cargo build --release --locked --target "$target" -p kip-daemon
+  # Without a target folder of its own: its link arguments are for the host's target.
+  cargo build --profile sleep --locked -p kip-sleep --features freestanding
+  install_programs "$1" "$out/$target/release/kip-daemon" "$out/sleep/kip-sleep"
+  ln -sfn "${1}/kip-daemon" bin/kip-daemon
+  ln -sfn "${1}/kip-sleep" bin/kip-sleep
+}
 
-cargo build --release --locked --target "$target" -p kip-daemon
-# Without a target folder of its own: its link arguments are for the host's target.
-cargo build --profile sleep --locked -p kip-sleep --features freestanding
+# === for another processor ===
 
-mkdir -p bin
-install -m 0755 "$out/$target/release/kip-daemon" bin/kip-daemon
-install -m 0755 "$out/sleep/kip-sleep" bin/kip-sleep
-ls -l bin/kip-daemon bin/kip-sleep
+build_there() { # PLATFORM ARCHITECTURE
+  local target=$2-unknown-linux-musl cross
+  has_target "$target" ||
+    fail "$1: the Rust target $target cannot be had; a Rust from rustup (https://rustup.rs) is needed: rustup target add $target"
+  cross=$(find_cross "$1" "$2")
+  say "$1: with $cross"
+  "build_there_$cross" "$target" "$2"
+  # rustc brings this linker. kip-sleep has no C in it, and GNU's linker would keep its section headers.
+  env "$(variable CARGO_TARGET "$target" LINKER)=rust-lld" \
+    cargo build --profile sleep --locked --target "$target" -p kip-sleep --features freestanding
+  install_programs "$1" "$out/$target/release/kip-daemon" "$out/$target/sleep/kip-sleep"
+}
+
+build_there_gcc() { # TARGET ARCHITECTURE
+  env "CC_${1//-/_}=$2-linux-gnu-gcc" "$(variable CARGO_TARGET "$1" LINKER)=$2-linux-gnu-gcc" \
+    cargo build --release --locked --target "$1" -p kip-daemon
+}
+
+build_there_zig() { # TARGET ARCHITECTURE
+  cargo zigbuild --release --locked --target "$1" -p kip-daemon
+}
+
+# Ready is a compiler that finds its headers as well: Debian has them in a package of their own.
+ready_gcc() { have "$1-linux-gnu-gcc" && "$1-linux-gnu-gcc" -E -x c - -o /dev/null <<<'#include <stdint.h>' 2>/dev/null; }
+ready_zig() { have cargo-zigbuild; }
+
+# find_cross PLATFORM ARCHITECTURE: `gcc` or `zig`.
+find_cross() {
+  local wanted=${KIP_CROSS:-} cross packages
+  packages=("gcc-${2//_/-}-linux-gnu" "libc6-dev-${1#linux/}-cross")
+  case $wanted in
+    '' | gcc | zig) ;;
+    *) fail "KIP_CROSS='$wanted': gcc or zig is needed" ;;
+  esac
+  for cross in ${wanted:-gcc zig}; do
+    if "ready_$cross" "$2"; then
+      echo "$cross"
+      return
+    fi
+  done
+  if [ "$wanted" != zig ] && [ "$(id -u)" = 0 ] && have apt-get; then
+    say "no C compiler for $1 here: installing ${packages[*]}"
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"; } >&2 ||
+      fail "$1: ${packages[*]} cannot be installed; install them, or: pip install cargo-zigbuild"
+    echo gcc
+    return
+  fi
+  case $wanted in
+    zig) fail "$1: cargo-zigbuild is needed: pip install cargo-zigbuild" ;;
+    gcc) fail "$1: ${2}-linux-gnu-gcc and its headers are needed (Debian: apt-get install ${packages[*]})" ;;
+    *) fail "$1: a C compiler is needed: apt-get install ${packages[*]}, or: pip install cargo-zigbuild" ;;
+  esac
+}
+
+# === the whole ===
+
+machine=$(uname -m)
+platforms=()
+for argument; do
+  case $argument in
+    help | --help | -h) usage; exit ;;
+  esac
+  IFS=, read -ra more <<<"$argument"
+  platforms+=("${more[@]}")
+done
+[ ${#platforms[@]} -gt 0 ] || case $machine in
+  x86_64) platforms=(linux/amd64) ;;
+  aarch64) platforms=(linux/arm64) ;;
+  *) fail "kip-sleep cannot be built for this machine's $machine: linux/amd64 and linux/arm64 are known" ;;
+esac
+for platform in "${platforms[@]}"; do
+  case $platform in
+    linux/amd64 | linux/arm64) ;;
+    *) fail "'$platform' is no known platform; linux/amd64 and linux/arm64 are, for example: hack/build.sh linux/amd64,linux/arm64" ;;
+  esac
+done
+for platform in "${platforms[@]}"; do
+  case $platform in
+    linux/amd64) architecture=x86_64 ;;
+    linux/arm64) architecture=aarch64 ;;
+  esac
+  if [ "$architecture" = "$machine" ]; then
+    build_here "$platform" "$architecture"
+  else
+    build_there "$platform" "$architecture"
+  fi
+  ls -l "bin/$platform/kip-daemon" "bin/$platform/kip-sleep"
+done
