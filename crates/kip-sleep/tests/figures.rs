@@ -36,7 +36,7 @@ fn threads(sleeper: &Sleeper) -> u64 {
 
 #[test]
 fn it_is_no_larger_than_a_page() {
-    let bytes = fs::metadata(KIP_SLEEP).expect("it is built").len();
+    let bytes = fs::metadata(&*KIP_SLEEP).expect("it is built").len();
     println!("figure: bytes {bytes}");
     assert!(
         bytes <= MOST_BYTES as u64,
@@ -82,7 +82,7 @@ fn nothing_is_writable_and_executable_or_linked_at_run_time() {
     const EXECUTE: u32 = 1;
     const WRITE: u32 = 2;
     const READ: u32 = 4;
-    let segments = segments(&fs::read(KIP_SLEEP).expect("it is built"));
+    let segments = segments(&fs::read(&*KIP_SLEEP).expect("it is built"));
     assert_eq!(
         segments,
         [(LOAD, READ | EXECUTE), (GNU_STACK, READ | WRITE)]
@@ -114,7 +114,7 @@ fn as_pid_1_it_ends_as_fast_after_a_signal_as_a_program_in_c() {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // In turns, so that what else the machine does falls on both.
     for _ in 0..ROUNDS {
-        let sleeper = Sleeper::start_as_pid_1(command(Path::new(KIP_SLEEP)).arg("1h"));
+        let sleeper = Sleeper::start_as_pid_1(command(&KIP_SLEEP).arg("1h"));
         ours.push(sleeper.time_to_end_after(libc::SIGTERM));
         let sleeper = Sleeper::start_as_pid_1(&mut command(&peer));
         theirs.push(sleeper.time_to_end_after(libc::SIGTERM));

@@ -24,7 +24,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn install(target: &Path) -> Command {
-    let mut install = command(Path::new(KIP_SLEEP));
+    let mut install = command(&KIP_SLEEP);
     install.arg("install").arg(target);
     install
 }
@@ -43,7 +43,7 @@ fn installed(output: &Output, target: &Path) {
         .permissions()
         .mode();
     assert_eq!(mode, 0o100_555, "{mode:o}");
-    let same = fs::read(target).expect("readable") == fs::read(KIP_SLEEP).expect("readable");
+    let same = fs::read(target).expect("readable") == fs::read(&*KIP_SLEEP).expect("readable");
     assert!(same, "other content");
     assert!(
         command(target)

@@ -2,18 +2,29 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::panic, reason = "this is test code outside of a test function")]
 
+use std::env;
 use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The program under test.
-pub(crate) const KIP_SLEEP: &str = env!("CARGO_BIN_EXE_kip-sleep");
+/// The program under test: this build's, or that which `KIP_SLEEP_PROGRAM` names, such as one for another processor.
+pub(crate) static KIP_SLEEP: LazyLock<PathBuf> = LazyLock::new(|| {
+    let other = env::var_os("KIP_SLEEP_PROGRAM");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_kip-sleep").into(), PathBuf::from)
+});
+
+/// What runs it: nothing, or the words of `KIP_SLEEP_RUNNER`, such as `/usr/bin/qemu-aarch64 -p 65536`.
+static RUNNER: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let words = env::var("KIP_SLEEP_RUNNER").unwrap_or_default();
+    words.split_whitespace().map(str::to_owned).collect()
+});
 
 /// How long to wait for what should happen at once, on a machine that does much else.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
@@ -29,11 +40,23 @@ impl Drop for Sleeper {
     }
 }
 
+/// Whether it runs in an emulator, which has signals, threads and memory of its own.
+pub(crate) fn emulated() -> bool {
+    !RUNNER.is_empty()
+}
+
+/// The words that start a program.
+pub(crate) fn words(program: &Path) -> impl Iterator<Item = &Path> {
+    RUNNER.iter().map(Path::new).chain([program])
+}
+
 /// A command in a process group of its own, with an environment of one short variable: the environment
 /// lies on the stack, whose pages count as the process's.
 pub(crate) fn command(program: &Path) -> Command {
-    let mut command = Command::new(program);
+    let mut words = words(program);
+    let mut command = Command::new(words.next().expect("the program at least"));
     command
+        .args(words)
         .env_clear()
         .env("PATH", "/bin")
         .stdin(Stdio::null())
@@ -51,7 +74,7 @@ impl Sleeper {
 
     /// Starts the program under test, which sleeps as long as `duration` says.
     pub(crate) fn of(duration: &str) -> Self {
-        Self::start(command(Path::new(KIP_SLEEP)).arg(duration))
+        Self::start(command(&KIP_SLEEP).arg(duration))
     }
 
     /// Starts it as PID 1 of a new PID namespace, which takes root.
