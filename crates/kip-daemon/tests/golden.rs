@@ -5,56 +5,21 @@
 
 #![allow(clippy::panic, reason = "these are tests, and so are their helpers")]
 
+#[path = "support/cases.rs"]
+mod files;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use serde_json::{Value, json};
 
+use files::{cases, directory, read, settings};
+
 /// The daemon's own image where none is named; a release would change every file otherwise.
 const OWN_IMAGE: &str = concat!("kubernetes-image-puller:", env!("CARGO_PKG_VERSION"));
 const OWN_IMAGE_IN_FILES: &str = "kubernetes-image-puller:VERSION";
-
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
-}
-
-/// Names of the cases: the files with this extension.
-fn cases(extension: &str) -> BTreeSet<String> {
-    let files = fs::read_dir(directory()).expect("the folder is there");
-    files
-        .map(|file| file.expect("a folder entry").path())
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .map(|path| {
-            let stem = path.file_stem().expect("a file has a name");
-            stem.to_str().expect("names are UTF-8").to_owned()
-        })
-        .collect()
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(directory().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn settings(case: &str) -> BTreeMap<String, String> {
-    let mut settings = BTreeMap::new();
-    let mut last = String::new();
-    for line in read(&format!("{case}.env")).lines() {
-        if let Some(more) = line.strip_prefix("  ") {
-            let value: &mut String = settings.get_mut(&last).expect("a line to go on with");
-            value.push('\n');
-            value.push_str(more);
-        } else if !line.is_empty() && !line.starts_with('#') {
-            let (name, value) = line.split_once('=').expect("NAME=value");
-            name.clone_into(&mut last);
-            settings.insert(last.clone(), value.to_owned());
-        }
-    }
-    settings
-}
 
 fn rendered(case: &str, arguments: &[&str]) -> String {
     let settings = settings(case);

@@ -1,5 +1,6 @@
 //! What the tests of the built program share.
 
+use std::env;
 use std::io::Read as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
@@ -9,12 +10,25 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The program with an environment that holds nothing but these variables.
+///
+/// It is this build's, or that which `KIP_DAEMON_PROGRAM` names, such as one for another processor; it runs by itself,
+/// or by the words of `KIP_DAEMON_RUNNER`, such as `/usr/bin/qemu-aarch64`.
 pub(crate) fn program<'a>(
     arguments: &[&str],
     environment: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kip-daemon"));
-    command.args(arguments).env_clear().envs(environment);
+    let program = env::var("KIP_DAEMON_PROGRAM");
+    let program = program
+        .as_deref()
+        .unwrap_or(env!("CARGO_BIN_EXE_kip-daemon"));
+    let runner = env::var("KIP_DAEMON_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().chain([program]);
+    let mut command = Command::new(words.next().expect("the program at least"));
+    command
+        .args(words)
+        .args(arguments)
+        .env_clear()
+        .envs(environment);
     command
 }
 
