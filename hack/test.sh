@@ -2,11 +2,11 @@
 # Every test that a change must pass, stage after stage, cheapest first; each prints its seconds.
 #
 #   hack/test.sh             all stages
-#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build chart cluster
+#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build arm64 chart cluster
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(format lint unit sleep differential tools build chart cluster)
+stages=(format lint unit sleep differential tools build arm64 chart cluster)
 [ $# -eq 0 ] || stages=("$@")
 
 say() { printf 'test: %s\n' "$*" >&2; }
@@ -54,6 +54,26 @@ stage_tools() { hack/tools/build.sh >/dev/null; }
 stage_build() {
   hack/build.sh
   hack/image.sh
+}
+
+# The arm64 programs beside those of amd64, in an emulator, and the image index of both.
+stage_arm64() {
+  local emulator pages
+  local -a programs
+  need qemu-aarch64 qemu-user
+  need openssl openssl
+  need docker-registry docker-registry
+  need skopeo skopeo
+  hack/build.sh linux/amd64,linux/arm64
+  emulator=$(command -v qemu-aarch64)
+  for pages in 4096 65536; do
+    KIP_SLEEP_RUNNER="$emulator -p $pages" KIP_SLEEP_PROGRAM=$PWD/bin/linux/arm64/kip-sleep \
+      cargo test --locked "${freestanding[@]}" --test cli --test install
+  done
+  programs=(KIP_DAEMON_RUNNER="$emulator" KIP_DAEMON_PROGRAM="$PWD/bin/linux/arm64/kip-daemon")
+  env "${programs[@]}" cargo test --locked -p kip-daemon --test cli --test golden
+  env "${programs[@]}" cargo test --locked -p kip-daemon --test builds -- --ignored
+  cargo test --locked -p kip-e2e --test platforms
 }
 
 stage_chart() {
