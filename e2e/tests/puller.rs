@@ -16,10 +16,10 @@ mod hostile;
 mod install;
 #[path = "puller/lifecycle.rs"]
 mod lifecycle;
-#[path = "puller/rollout.rs"]
-mod rollout;
 #[path = "puller/openshift.rs"]
 mod openshift;
+#[path = "puller/rollout.rs"]
+mod rollout;
 #[path = "puller/setup.rs"]
 mod setup;
 #[path = "puller/surroundings.rs"]

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use kip_e2e::lab::cluster::repository;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Space, eventually, space};
+use kip_e2e::lab::{Release, Space, eventually, eventually_within, space};
+use kube::ResourceExt as _;
 
 use super::setup;
 
@@ -41,6 +42,48 @@ async fn an_idle_daemon_is_small_and_writes_nothing() {
             reads.len()
         );
         assert!(resident <= 10_000, "{resident} kB");
+    })
+    .await;
+}
+
+/// `KIP_SOAK_MINUTES` makes it a soak, with a refresh every minute.
+#[tokio::test]
+async fn a_daemon_that_refreshes_again_and_again_does_not_grow() {
+    let soak: Option<u64> = std::env::var("KIP_SOAK_MINUTES")
+        .ok()
+        .map(|text| text.parse().expect("KIP_SOAK_MINUTES is a number"));
+    let (interval, refreshes) = soak.map_or((5, 10), |minutes| (60, minutes));
+    space::within("soak", async |space| {
+        let entries = setup::push_images(&space.cluster, 5, 64);
+        let mut values = setup::values(&entries);
+        values["configMap.cachingIntervalHours"] = serde_json::json!(format!("{interval}s"));
+        Release::install(&space.name, &values).await.unwrap();
+        space.all_held(&entries).await;
+        let pod = space.daemon_ready().await;
+        let (_, _, pid) = setup::task(space, &pod, NAME).await.unwrap();
+        let mut last = String::new();
+        let mut resident = Vec::new();
+        for number in 0..=refreshes {
+            // Every other one finds a tag that has moved.
+            if number % 2 == 1 {
+                setup::push_anew(&space.cluster, &entries[0].1, 64);
+            }
+            let deadline = Duration::from_secs(interval + 120);
+            last = eventually_within(deadline, "the next refresh", async || {
+                let daemonset = space.daemonset().await?;
+                let key = "kubernetes-image-puller/refreshed-at";
+                let at = daemonset.annotations().get(key).cloned().unwrap_or_default();
+                anyhow::ensure!(at != last, "still that of {at:?}");
+                Ok::<_, anyhow::Error>(at)
+            })
+            .await;
+            resident.push(resident_kilobytes(&pid).unwrap());
+        }
+        let (first, end) = (resident[0], resident[resident.len() - 1]);
+        println!(
+            "figure: kip-daemon: resident {first} kB after its first refresh, {end} kB after {refreshes} more, one every {interval} s"
+        );
+        assert!(end < first + 2048, "{resident:?}");
     })
     .await;
 }

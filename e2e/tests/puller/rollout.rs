@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 use super::setup::{self, Entries};
 
+const PATIENT: Duration = Duration::from_secs(240);
+
 /// The chart's values for a list that is refreshed only when somebody asks for it.
 fn values(entries: &Entries) -> Value {
     let mut values = setup::values(entries);
@@ -32,7 +34,8 @@ async fn installed(space: &Space, entries: &Entries) -> Release {
 /// Asks for a refresh as the documentation says, and waits until it was carried out.
 async fn refresh(space: &Space, request: &str) {
     ask_for_refresh(space, request).await;
-    eventually("the refresh is carried out", async || {
+    // Kubelet may need a minute to end a pod of twenty containers on a busy machine.
+    eventually_within(PATIENT, "the refresh is carried out", async || {
         let daemonset = space.daemonset().await?;
         let handled = daemonset
             .annotations()
@@ -68,7 +71,7 @@ async fn fetchers(space: &Space) -> Result<Vec<String>> {
 }
 
 async fn no_fetcher_is_left(space: &Space) {
-    eventually("no fetcher is left", async || {
+    eventually_within(PATIENT, "no fetcher is left", async || {
         let left = fetchers(space).await?;
         ensure!(left.is_empty(), "{left:?}");
         Ok(())
@@ -328,7 +331,9 @@ async fn a_daemon_that_is_killed_after_each_of_its_writes_ends_the_round_right()
             eventually("it writes, or has nothing to write", async || {
                 let requests = audit.requests()?;
                 let is_write = requests.iter().any(|request| {
+                    // Each start applies the DaemonSet; that is no step of the round.
                     request.is_write()
+                        && !request.uri.contains("force=true")
                         && request.namespace() == space.name
                         && request.agent().starts_with("kip-daemon")
                 });
@@ -346,6 +351,7 @@ async fn a_daemon_that_is_killed_after_each_of_its_writes_ends_the_round_right()
         })
         .await;
         println!("the daemon was killed {killed} times");
+        // The round begins, and a fetcher comes, a pod goes and the fetcher goes, on each of two nodes.
         assert!(killed >= 6, "only {killed} times");
         nothing_was_let_go(&recorder, &old[1..]);
     })
