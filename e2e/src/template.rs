@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The rules are those of OpenShift's template processor: <https://github.com/openshift/library-go>, `pkg/template`.
-//! Where it drops or garbles something without a word, this is an [`Error`]: a template that relies on it is wrong.
+//! Where it drops or garbles something without a word, this is an [`enum@Error`]: a template that relies on it is wrong.
 
 mod substitute;
 #[cfg(test)]

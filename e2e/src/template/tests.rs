@@ -1,5 +1,10 @@
 //! What OpenShift's processor does with the same input, case by case.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "values are `json!` literals: a `&` before each would only be noise"
+)]
+
 use serde_json::{Value, json};
 
 use super::{Error, Template};

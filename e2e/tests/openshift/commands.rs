@@ -23,7 +23,6 @@ fn words(line: &str) -> Vec<String> {
     for c in line.chars().chain([' ']) {
         match quote {
             Some(open) if c == open => quote = None,
-            Some(_) => word.push(c),
             None if c == '\'' || c == '"' => quote = Some(c),
             None if c == '|' => break,
             None if c == ' ' => {
@@ -31,7 +30,7 @@ fn words(line: &str) -> Vec<String> {
                     words.push(std::mem::take(&mut word));
                 }
             }
-            None => word.push(c),
+            Some(_) | None => word.push(c),
         }
     }
     assert!(quote.is_none(), "{line:?} ends in a quote");

@@ -189,7 +189,7 @@ fn set(values: &mut Value, path: &str, value: Value) {
 
 /// Empty is unset, for the API server and for the daemon.
 fn without_empty(value: Value) -> Option<Value> {
-    let value = match value {
+    match value {
         Value::Object(map) => {
             let kept = map
                 .into_iter()
@@ -206,8 +206,7 @@ fn without_empty(value: Value) -> Option<Value> {
         Value::String(text) => (!text.is_empty()).then_some(Value::String(text)),
         Value::Null => None,
         other => Some(other),
-    };
-    value
+    }
 }
 
 fn by_kind(objects: Vec<Value>) -> BTreeMap<String, Value> {

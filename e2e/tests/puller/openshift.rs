@@ -29,9 +29,11 @@ async fn install(space: &Space, template: &str, entries: &Entries, more: &[&str]
     if template == CONFIG_MAP {
         arguments.push(format!("IMAGES={}", setup::list(entries)));
     }
-    let list = process(template, &arguments).unwrap();
+    let list = process(template, &arguments).expect("the template can be processed");
     let user = format!("--as={DEVELOPER}");
-    apply(&list, &space.name, &[&user]).await.unwrap()
+    apply(&list, &space.name, &[&user])
+        .await
+        .expect("kubectl apply")
 }
 
 /// On OpenShift who makes a project is its administrator: the right to do all in it, and not to give away more.
@@ -41,27 +43,29 @@ async fn administered_by_its_developer(space: &Space) {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DEVELOPER}],
     }))
-    .unwrap();
+    .expect("a RoleBinding");
     space
         .api::<RoleBinding>()
         .create(&PostParams::default(), &binding)
         .await
-        .unwrap();
+        .expect("the RoleBinding can be made");
 }
 
 /// Users and groups of a process of this machine: the four ids of `/proc/PID/status`, and the supplementary groups.
 fn ids(pid: &str) -> (BTreeSet<i64>, BTreeSet<i64>) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let of = |key: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(key));
         let words = line.unwrap_or_default().split_whitespace();
-        words.map(|word| word.parse().unwrap()).collect()
+        words.map(|word| word.parse().expect("an id")).collect()
     };
     (of("Uid:"), of("Groups:"))
 }
 
 async fn runs_as_openshift_says(space: &Space, pod: &Pod, container: &str) {
-    let (node, _, pid) = setup::task(space, pod, container).await.unwrap();
+    let (node, _, pid) = setup::task(space, pod, container)
+        .await
+        .expect("a running container");
     let (users, groups) = ids(&pid);
     assert_eq!(
         users,
@@ -145,7 +149,7 @@ async fn apply_the_original(space: &Space) {
     ]});
     apply(&list, &space.name, &[&format!("--as={DEVELOPER}")])
         .await
-        .unwrap();
+        .expect("kubectl apply");
 }
 
 #[tokio::test]
