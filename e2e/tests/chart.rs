@@ -112,6 +112,9 @@ fn the_default_config_map_is_this() {
             "NODE_SELECTOR": "{}",
             "AFFINITY": "{}",
             "TOLERATIONS": "[]",
+            "POD_LABELS": "{}",
+            "POD_ANNOTATIONS": "{}",
+            "POD_TEMPLATE": "{}",
         })
     );
 }

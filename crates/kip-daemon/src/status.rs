@@ -172,6 +172,7 @@ mod tests {
             resources: Resources::default(),
             pull_secrets: Vec::new(),
             scheduling: Scheduling::default(),
+            additions: crate::config::pod::Additions::default(),
         }
     }
 

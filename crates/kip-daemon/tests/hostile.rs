@@ -58,11 +58,14 @@ fn refused(variable: &str, value: String) -> String {
     said
 }
 
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 7] = [
     "NODE_SELECTOR",
     "AFFINITY",
     "TOLERATIONS",
     "DAEMONSET_ANNOTATIONS",
+    "POD_LABELS",
+    "POD_ANNOTATIONS",
+    "POD_TEMPLATE",
 ];
 
 #[test]
@@ -162,7 +165,12 @@ fn what_only_looks_like_text_is_not_taken_for_text() {
     for value in [
         "1", "1.5", "true", "null", "~", ".nan", ".inf", "[a]", "{a: b}", "1e999",
     ] {
-        for variable in ["NODE_SELECTOR", "DAEMONSET_ANNOTATIONS"] {
+        for variable in [
+            "NODE_SELECTOR",
+            "DAEMONSET_ANNOTATIONS",
+            "POD_LABELS",
+            "POD_ANNOTATIONS",
+        ] {
             refused(variable, format!("a: {value}"));
         }
     }
@@ -204,6 +212,16 @@ fn strange_characters_are_no_part_of_a_name() {
                 "NODE_SELECTOR",
                 serde_json::json!({ "a": format!("b{strange}c") }).to_string(),
             ),
+            (
+                "POD_LABELS",
+                serde_json::json!({ "a": format!("b{strange}c") }).to_string(),
+            ),
+            ("POD_PRIORITY_CLASS", format!("a{strange}b")),
+            ("POD_RUNTIME_CLASS", format!("a{strange}b")),
+            (
+                "POD_TEMPLATE",
+                serde_json::json!({"spec": {format!("host{strange}Network"): true}}).to_string(),
+            ),
             ("CACHING_CPU_LIMIT", format!("1{strange}0")),
             ("CACHING_MEMORY_LIMIT", format!("2{strange}Gi")),
             ("CACHING_INTERVAL_HOURS", format!("1{strange}0")),
@@ -244,6 +262,7 @@ fn ten_megabytes_of_anything_are_refused_in_time() {
         for variable in [
             "IMAGES",
             "AFFINITY",
+            "POD_TEMPLATE",
             "CACHING_CPU_LIMIT",
             "MAX_NODES_AT_ONCE",
             "SETTLE_DEADLINE",

@@ -187,7 +187,9 @@ fn labels_selectors_and_annotations_become_strings() {
     let strings = json!({"gpu": "true", "generation": "3", "name": "plain"});
     let values = json!({
         "deploymentAnnotations": map, "podAnnotations": map, "nodeSelector": map,
-        "configMap": {"nodeSelector": map, "daemonsetAnnotations": map},
+        "configMap": {
+            "nodeSelector": map, "daemonsetAnnotations": map, "podLabels": map, "podAnnotations": map,
+        },
     });
     let deployment = deployment(&values);
     let template = &deployment["spec"]["template"];
@@ -195,7 +197,12 @@ fn labels_selectors_and_annotations_become_strings() {
     assert_eq!(template["metadata"]["annotations"], strings);
     assert_eq!(template["spec"]["nodeSelector"], strings);
     let config = config(&values);
-    for key in ["NODE_SELECTOR", "DAEMONSET_ANNOTATIONS"] {
+    for key in [
+        "NODE_SELECTOR",
+        "DAEMONSET_ANNOTATIONS",
+        "POD_LABELS",
+        "POD_ANNOTATIONS",
+    ] {
         let value: Value =
             serde_json::from_str(config[key].as_str().expect("a string")).expect("JSON");
         assert_eq!(value, strings, "{key}");
@@ -215,6 +222,11 @@ fn what_is_not_set_leaves_the_daemons_default() {
         ("affinity", "AFFINITY"),
         ("tolerations", "TOLERATIONS"),
         ("imagePullSecrets", "IMAGE_PULL_SECRETS"),
+        ("podLabels", "POD_LABELS"),
+        ("podAnnotations", "POD_ANNOTATIONS"),
+        ("podPriorityClass", "POD_PRIORITY_CLASS"),
+        ("podRuntimeClass", "POD_RUNTIME_CLASS"),
+        ("podTemplate", "POD_TEMPLATE"),
         ("kipImage", "KIP_IMAGE"),
         ("cleanupOnShutdown", "CLEANUP_ON_SHUTDOWN"),
     ] {
@@ -244,6 +256,14 @@ fn rare_settings_reach_the_daemon_when_set() {
         with("cleanupOnShutdown", json!(false))["CLEANUP_ON_SHUTDOWN"],
         "false"
     );
+    assert_eq!(
+        with("podPriorityClass", json!("low"))["POD_PRIORITY_CLASS"],
+        "low"
+    );
+    assert_eq!(
+        with("podRuntimeClass", json!("gvisor"))["POD_RUNTIME_CLASS"],
+        "gvisor"
+    );
     assert_eq!(with("refresh", json!("never"))["REFRESH"], "never");
     assert_eq!(with("settleDeadline", json!("1h"))["SETTLE_DEADLINE"], "1h");
     assert_eq!(with("paused", json!(true))["PAUSED"], "true");
@@ -258,6 +278,25 @@ fn rare_settings_reach_the_daemon_when_set() {
         env.contains(&json!({"name": "LOG_LEVEL", "value": "debug"})),
         "{env:?}"
     );
+}
+
+/// Helm takes null out of maps, so only a string can delete.
+#[test]
+fn a_pod_template_is_a_map_or_a_string_that_stays_as_it_is() {
+    let template =
+        json!({"spec": {"hostNetwork": true, "terminationGracePeriodSeconds": 3_600_000}});
+    for form in [template.clone(), json!(template.to_string())] {
+        let config = with("podTemplate", form);
+        let text = config["POD_TEMPLATE"].as_str().expect("a string");
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(value, template);
+    }
+    let yaml = "spec:\n  securityContext:\n    fsGroup: null # deleted\n";
+    assert_eq!(with("podTemplate", json!(yaml))["POD_TEMPLATE"], yaml);
+    for wrong in [json!({"spce": {}}), json!({"spec": []}), json!(["spec"])] {
+        let error = refusal(&json!({"configMap": {"podTemplate": wrong}}));
+        assert!(error.contains("/configMap/podTemplate"), "{error}");
+    }
 }
 
 #[test]

@@ -74,6 +74,22 @@ fn a_value_of_the_wrong_kind_is_refused() {
             "/configMap/cachingIntervalHours",
         ),
         (
+            json!({"configMap": {"podLabels": {"a": ["b"]}}}),
+            "/configMap/podLabels",
+        ),
+        (
+            json!({"configMap": {"podAnnotations": ["a"]}}),
+            "/configMap/podAnnotations",
+        ),
+        (
+            json!({"configMap": {"podPriorityClass": "High"}}),
+            "/configMap/podPriorityClass",
+        ),
+        (
+            json!({"configMap": {"podRuntimeClass": {"name": "a"}}}),
+            "/configMap/podRuntimeClass",
+        ),
+        (
             json!({"configMap": {"refresh": "hourly"}}),
             "/configMap/refresh",
         ),
@@ -173,6 +189,7 @@ fn other(path: &str, value: &Value) -> Value {
         "logFormat" => json!("json"),
         "logLevel" => json!("debug"),
         "configMap.cleanupOnShutdown" => json!(true),
+        "configMap.podTemplate" => json!({"spec": {"hostNetwork": true}}),
         "configMap.refresh" => json!("never"),
         "configMap.maxNodesAtOnce" => json!("5"),
         "configMap.images" | "imagePullSecrets" | "containerSecurityContext.capabilities.drop" => {

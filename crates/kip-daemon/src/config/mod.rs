@@ -2,7 +2,10 @@
 
 pub mod images;
 mod interval;
+mod metadata;
 pub mod names;
+pub mod overlay;
+pub mod pod;
 mod problem;
 pub mod quantity;
 pub mod resources;
@@ -17,12 +20,12 @@ use std::time::Duration;
 use kip_image::Reference;
 
 use self::images::Image;
+use self::pod::Additions;
 use self::problem::Findings;
 pub use self::problem::{Problem, Problems};
 use self::resources::Resources;
 use self::rollout::Rollout;
 use self::scheduling::Scheduling;
-use crate::desired::names::{PREFIX, TEMPLATE_GENERATION};
 use crate::settings::Settings;
 
 /// A valid configuration: everything that may change while the daemon runs.
@@ -53,6 +56,8 @@ pub struct Group {
     pub pull_secrets: Vec<String>,
     /// Where the pods run.
     pub scheduling: Scheduling,
+    /// What the pods get beside the images.
+    pub additions: Additions,
 }
 
 impl Config {
@@ -63,6 +68,7 @@ impl Config {
     pub fn from_settings(settings: &Settings) -> Result<Self, Problems> {
         let mut findings = Findings::default();
         let images = images::parse(settings.images.as_deref(), &mut findings);
+        let known_images = findings.is_empty().then(|| images.clone());
         let interval = interval::parse(settings.caching_interval_hours.as_deref());
         let interval = findings.take(interval);
         let rollout = rollout::parse(settings, &mut findings);
@@ -76,8 +82,12 @@ impl Config {
             &mut findings,
         );
         let pull_secrets = pull_secrets(settings.image_pull_secrets.as_deref(), &mut findings);
-        let daemonset_annotations =
-            annotations(settings.daemonset_annotations.as_deref(), &mut findings);
+        let daemonset_annotations = metadata::annotations(
+            "DAEMONSET_ANNOTATIONS",
+            settings.daemonset_annotations.as_deref(),
+            &mut findings,
+        );
+        let additions = pod::parse(settings, known_images.as_deref(), &mut findings);
         let sleep_image = findings.take(sleep_image(settings.kip_image.as_deref()));
         let cleanup_on_shutdown = findings.take(boolean(
             "CLEANUP_ON_SHUTDOWN",
@@ -89,6 +99,7 @@ impl Config {
                 resources,
                 pull_secrets,
                 scheduling,
+                additions,
             }],
             interval,
             rollout,
@@ -118,34 +129,6 @@ fn pull_secrets(text: Option<&str>, findings: &mut Findings) -> Vec<String> {
         }
     }
     secrets
-}
-
-/// Annotations of a `DaemonSet` that the API server or kubectl keep to themselves.
-const NOT_OURS: [&str; 2] = [
-    TEMPLATE_GENERATION,
-    "kubectl.kubernetes.io/last-applied-configuration",
-];
-
-fn annotations(text: Option<&str>, findings: &mut Findings) -> BTreeMap<String, String> {
-    const VARIABLE: &str = "DAEMONSET_ANNOTATIONS";
-    let annotations: BTreeMap<String, String> = findings.take(structured::parse(VARIABLE, text));
-    for key in annotations.keys() {
-        // Annotation keys are checked by the API server in lower case.
-        let wrong = match names::qualified_name(&key.to_lowercase()) {
-            Err(wrong) => wrong,
-            Ok(()) if key.starts_with(PREFIX) => {
-                format!("begins with {PREFIX:?}, which is the daemon's own")
-            }
-            Ok(()) if NOT_OURS.contains(&key.as_str()) => "is set by Kubernetes itself".to_owned(),
-            Ok(()) => continue,
-        };
-        findings.add(Problem::new(
-            VARIABLE,
-            text.unwrap_or_default(),
-            format!("the key {key:?} {wrong}"),
-        ));
-    }
-    annotations
 }
 
 /// The image of the original brings another sleep program, and no way to install ours.

@@ -92,6 +92,11 @@ impl Findings {
         }
     }
 
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// The value, or its default while the problem is kept: the result is discarded in the end.
     pub(super) fn take<T: Default>(&mut self, result: Result<T, Problem>) -> T {
         result.unwrap_or_else(|problem| {

@@ -12,8 +12,8 @@ use super::problem::{Findings, Problem};
 use super::structured;
 
 /// The label of a node's operating system, and the only one that the sleep program is made for.
-const OS: &str = "kubernetes.io/os";
-const LINUX: &str = "linux";
+pub(super) const OS: &str = "kubernetes.io/os";
+pub(super) const LINUX: &str = "linux";
 
 /// What decides on which nodes the pods run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,7 +73,7 @@ pub(super) fn parse(texts: &Texts<'_>, findings: &mut Findings) -> Scheduling {
     }
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Vec<String> {
+pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Vec<String> {
     let mut wrong = Vec::new();
     for (key, value) in labels {
         wrong.extend(
@@ -91,7 +91,7 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 /// <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>
-fn check_toleration(toleration: &Toleration) -> Result<(), String> {
+pub(super) fn check_toleration(toleration: &Toleration) -> Result<(), String> {
     let key = toleration.key.as_deref().unwrap_or_default();
     let value = toleration.value.as_deref().unwrap_or_default();
     let effect = toleration.effect.as_deref().unwrap_or_default();
@@ -133,7 +133,7 @@ fn check_toleration(toleration: &Toleration) -> Result<(), String> {
 }
 
 /// <https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#affinity-and-anti-affinity>
-fn check_affinity(affinity: &Affinity) -> Vec<String> {
+pub(super) fn check_affinity(affinity: &Affinity) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(node) = &affinity.node_affinity {
         if let Some(required) = &node.required_during_scheduling_ignored_during_execution {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use serde_path_to_error::Track;
 
 use super::problem::Problem;
 
@@ -16,25 +17,44 @@ pub(super) fn parse<T: DeserializeOwned + Default>(
     variable: &'static str,
     text: Option<&str>,
 ) -> Result<T, Problem> {
-    let Some(text) = text else {
-        return Ok(T::default());
-    };
-    let value = document(text).map_err(|wrong| Problem::new(variable, text, wrong))?;
+    let value = value(variable, text)?;
     if value.is_null() {
         return Ok(T::default());
     }
+    typed(&value).map_err(|wrong| Problem::new(variable, text.unwrap_or_default(), wrong))
+}
+
+/// Reads a document as it is; absent or empty, it is null.
+///
+/// # Errors
+/// Says where the document is malformed.
+pub(super) fn value(variable: &'static str, text: Option<&str>) -> Result<Value, Problem> {
+    let Some(text) = text else {
+        return Ok(Value::Null);
+    };
+    document(text).map_err(|wrong| Problem::new(variable, text, wrong))
+}
+
+/// What a document says in the words of a type.
+///
+/// # Errors
+/// Says which field is of the wrong kind, or unknown.
+pub(super) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
     let mut unknown = Vec::new();
-    let parsed = serde_ignored::deserialize(&value, |path| unknown.push(path.to_string()))
-        .map_err(|error| Problem::new(variable, text, error))?;
-    if unknown.is_empty() {
-        Ok(parsed)
-    } else {
-        let fields = unknown.join(", ");
-        Err(Problem::new(
-            variable,
-            text,
-            format!("unknown field: {fields}"),
-        ))
+    let mut track = Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
+    let parsed = serde_ignored::deserialize(deserializer, |path| unknown.push(path.to_string()));
+    match parsed {
+        Ok(parsed) if unknown.is_empty() => Ok(parsed),
+        // An optional field is a step of its own in these paths, written as a question mark.
+        Ok(_) => Err(format!(
+            "unknown field: {}",
+            unknown.join(", ").replace(".?", "")
+        )),
+        Err(error) => match track.path().to_string() {
+            path if path == "." => Err(error.to_string()),
+            path => Err(format!("{path}: {error}")),
+        },
     }
 }
 

@@ -63,10 +63,18 @@ fn all_problems_are_found_at_once_and_name_variable_value_and_an_example() {
             "DAEMONSET_ANNOTATIONS",
             r#"{"kubernetes-image-puller/x": "y"}"#,
         ),
+        ("POD_LABELS", r#"{"app.kubernetes.io/name": "a b"}"#),
+        ("POD_ANNOTATIONS", r#"{"kubernetes-image-puller/x": "y"}"#),
+        ("POD_PRIORITY_CLASS", "High"),
+        ("POD_RUNTIME_CLASS", "gVisor"),
+        (
+            "POD_TEMPLATE",
+            "{spec: {hostPID: true, nodeName: a, containers: [{name: other, image: nginx}]}}",
+        ),
         ("KIP_IMAGE", "quay.io/eclipse/kubernetes-image-puller:next"),
         ("CLEANUP_ON_SHUTDOWN", "yes"),
     ]);
-    assert_eq!(found.len(), 17, "{found:#?}");
+    assert_eq!(found.len(), 25, "{found:#?}");
     for problem in &found {
         let (variable, rest) = problem.split_once('=').unwrap();
         assert!(

@@ -4,6 +4,7 @@ mod containers;
 mod fetcher;
 pub mod hash;
 pub mod names;
+pub mod overlay;
 mod pod;
 mod security;
 

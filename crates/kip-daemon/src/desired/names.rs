@@ -58,6 +58,8 @@ pub const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 /// The label by which the controller marks a pod with the number of its template.
 pub const POD_TEMPLATE_GENERATION: &str = "pod-template-generation";
+/// The label by which the controller marks a pod with the text of its template.
+pub const CONTROLLER_REVISION: &str = "controller-revision-hash";
 
 /// Which pods are the `DaemonSet`'s and which its fetchers, as a label selector.
 pub fn pod_selector(daemonset: &str) -> String {

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::names::{CONTENT_HASH, VOLUME};
-use super::{Surroundings, containers, hash, security};
+use super::{Surroundings, containers, hash, overlay, security};
 use crate::config::Group;
 
 /// Room for the sleep program, with plenty to spare; the original's value.
@@ -18,17 +18,23 @@ const VOLUME_SIZE: &str = "50Mi";
 pub(super) fn template(
     group: &Group,
     surroundings: &Surroundings,
-    labels: BTreeMap<String, String>,
+    own_labels: BTreeMap<String, String>,
 ) -> PodTemplateSpec {
+    let additions = &group.additions;
+    let mut labels = additions.labels.clone();
+    labels.extend(own_labels);
+    let mut annotations = additions.annotations.clone();
     let content_hash = hash::content_hash(group, surroundings.flavour);
-    PodTemplateSpec {
+    annotations.insert(CONTENT_HASH.to_owned(), content_hash);
+    let template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels),
-            annotations: Some(BTreeMap::from([(CONTENT_HASH.to_owned(), content_hash)])),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(spec(group, surroundings)),
-    }
+    };
+    overlay::applied(&additions.overlay, template)
 }
 
 fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {
@@ -67,6 +73,8 @@ fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(1),
+        priority_class_name: group.additions.priority_class.clone(),
+        runtime_class_name: group.additions.runtime_class.clone(),
         node_selector: Some(node_selector),
         affinity: group.scheduling.affinity.clone(),
         tolerations: Some(group.scheduling.tolerations.clone()).filter(|list| !list.is_empty()),
