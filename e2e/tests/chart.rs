@@ -13,6 +13,10 @@
 mod documented;
 #[path = "chart/helm.rs"]
 mod helm;
+#[path = "chart/objects.rs"]
+mod objects;
+#[path = "chart/pod.rs"]
+mod pod;
 #[path = "chart/restricted.rs"]
 mod restricted;
 #[path = "chart/rights.rs"]
@@ -160,11 +164,11 @@ fn the_default_deployment_is_this() {
                         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],
                         "livenessProbe": {
                             "httpGet": {"path": "/livez", "port": "http"},
-                            "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6,
+                            "initialDelaySeconds": 0, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6,
                         },
                         "readinessProbe": {
                             "httpGet": {"path": "/readyz", "port": "http"},
-                            "periodSeconds": 5, "timeoutSeconds": 5,
+                            "initialDelaySeconds": 0, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 3,
                         },
                         "securityContext": {
                             "allowPrivilegeEscalation": false,

@@ -24,6 +24,15 @@ name in a Role's resourceNames grants the right on every object: so no name, no 
 {{- include "kubernetes-image-puller.checkedName" (dict "field" "configMap.name" "value" .Values.configMap.name "max" 253 "subdomain" true "example" "k8s-image-puller") -}}
 {{- end }}
 
+{{/* Where the DaemonSet lives. */}}
+{{- define "kubernetes-image-puller.daemonsetNamespace" -}}
+{{- with .Values.daemonsetNamespace -}}
+{{- include "kubernetes-image-puller.checkedName" (dict "field" "daemonsetNamespace" "value" . "max" 63 "subdomain" false "example" "cached-images") -}}
+{{- else -}}
+{{- .Release.Namespace -}}
+{{- end -}}
+{{- end }}
+
 {{- define "kubernetes-image-puller.serviceAccountName" -}}
 {{- include "kubernetes-image-puller.checkedName" (dict "field" "serviceAccount.name" "value" .Values.serviceAccount.name "max" 253 "subdomain" true "example" "k8s-image-puller") -}}
 {{- end }}
@@ -44,21 +53,38 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 {{ include "kubernetes-image-puller.commonLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{- with .Values.commonLabels }}
+{{ include "kubernetes-image-puller.checkedLabels" (dict "field" "commonLabels" "root" $) | fromJson | toYaml }}
+{{- end }}
 {{- end }}
 
 {{/*
-Labels of the daemon's pod: the selector's, the chart's, then the user's. A label of the user that is the chart's own as
-well would cut the pod off from its Deployment, or hand it to the DaemonSet.
+Labels of the user, as JSON. One that is the chart's own as well would cut the pod off from its Deployment, or hand it
+to the DaemonSet.
+  field, root: which value it is, and the chart's context
 */}}
+{{- define "kubernetes-image-puller.checkedLabels" -}}
+{{- $own := include "kubernetes-image-puller.commonLabels" .root | fromYaml | keys -}}
+{{- $own = concat $own (list "app" "app.kubernetes.io/managed-by" "helm.sh/chart") -}}
+{{- $labels := get .root.Values .field -}}
+{{- range $key := keys $labels | sortAlpha -}}
+{{- if has $key $own -}}
+{{- fail (printf "%s: %q is a label of the chart itself and cannot be replaced" $.field $key) -}}
+{{- end -}}
+{{- end -}}
+{{- include "kubernetes-image-puller.stringMap" $labels -}}
+{{- end }}
+
+{{/* Labels of the daemon's pod: the selector's and the chart's, then the user's. */}}
 {{- define "kubernetes-image-puller.podLabels" -}}
-{{- $own := include "kubernetes-image-puller.commonLabels" . | fromYaml -}}
-{{- $_ := set $own "app" (include "kubernetes-image-puller.deploymentName" .) -}}
-{{- range $key := keys (.Values.podLabels | default dict) | sortAlpha -}}
-{{- if hasKey $own $key -}}
-{{- fail (printf "podLabels: %q is a label of the chart itself and cannot be replaced" $key) -}}
+{{- $labels := include "kubernetes-image-puller.commonLabels" . | fromYaml -}}
+{{- $_ := set $labels "app" (include "kubernetes-image-puller.deploymentName" .) -}}
+{{- range $field := list "podLabels" "commonLabels" -}}
+{{- if get $.Values $field -}}
+{{- $labels = merge $labels (include "kubernetes-image-puller.checkedLabels" (dict "field" $field "root" $) | fromJson) -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml (merge $own (include "kubernetes-image-puller.stringMap" .Values.podLabels | fromJson)) -}}
+{{- toYaml $labels -}}
 {{- end }}
 
 {{/*

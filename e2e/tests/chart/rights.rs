@@ -16,15 +16,60 @@ fn the_rules_are_exactly_these() {
         json!([
             {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["the-set"],
              "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+            {"apiGroups": [""], "resources": ["pods"],
+             "verbs": ["get", "list", "watch", "create", "delete"]},
             {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["the-set"],
              "verbs": ["get", "list", "watch"]},
             {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["the-map"],
              "verbs": ["get", "list", "watch"]},
-            {"apiGroups": [""], "resources": ["pods"],
-             "verbs": ["get", "list", "watch", "create", "delete"]},
             {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         ])
     );
+}
+
+/// Together they are what one Role is otherwise.
+#[test]
+fn a_daemonset_elsewhere_takes_its_rights_along() {
+    let here = role(&json!({}))["rules"].clone();
+    let objects = objects(&json!({"daemonsetNamespace": "elsewhere"}));
+    let of_kind = |kind: &str| -> Vec<&Value> {
+        let of_kind = |object: &&Value| object["kind"] == kind;
+        objects.iter().filter(of_kind).collect()
+    };
+    let mut rules = Vec::new();
+    for role in of_kind("Role") {
+        let place = role["metadata"]["namespace"].as_str().expect("a namespace");
+        for rule in role["rules"].as_array().expect("rules") {
+            rules.push(rule.clone());
+            let resources = rule["resources"][0].as_str().expect("a resource");
+            let expected = match resources {
+                "daemonsets" | "pods" => "elsewhere",
+                _ => NAMESPACE,
+            };
+            assert_eq!(place, expected, "{resources}");
+        }
+    }
+    let mut expected = here.as_array().expect("rules").clone();
+    let by_text = |rule: &Value| rule.to_string();
+    rules.sort_by_key(by_text);
+    expected.sort_by_key(by_text);
+    assert_eq!(rules, expected);
+
+    let places: Vec<_> = of_kind("RoleBinding")
+        .iter()
+        .map(|binding| {
+            assert_eq!(binding["roleRef"]["name"], "k8s-image-puller");
+            assert_eq!(binding["subjects"][0]["namespace"], NAMESPACE);
+            binding["metadata"]["namespace"].clone()
+        })
+        .collect();
+    assert_eq!(places, [NAMESPACE, "elsewhere"]);
+    let data = &only(&objects, "ConfigMap")["data"];
+    assert_eq!(data["NAMESPACE"], "elsewhere");
+    assert_eq!(data["ALLOW_OTHER_NAMESPACE"], "true");
+    // The release's own namespace is no other one.
+    let same = json!({"daemonsetNamespace": NAMESPACE});
+    assert_eq!(text_with(&[], &same), text_with(&[], &json!({})));
 }
 
 #[test]
@@ -102,7 +147,12 @@ fn a_bad_name_stops_the_render_even_without_the_schema() {
                 "serviceAccount.name",
                 json!({"serviceAccount": {"name": name}}),
             ),
+            ("daemonsetNamespace", json!({"daemonsetNamespace": name})),
         ] {
+            // Nothing is the release's own namespace.
+            if field == "daemonsetNamespace" && (name.is_null() || name == "") {
+                continue;
+            }
             assert!(text_with(&[], &values).is_err(), "{values}");
             let error = text_with(&["--skip-schema-validation"], &values)
                 .expect_err("a name that is none must not render");

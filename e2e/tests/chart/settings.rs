@@ -280,11 +280,15 @@ fn rare_settings_reach_the_daemon_when_set() {
     );
 }
 
-/// Helm takes null out of maps, so only a string can delete.
+/// Null included, which deletes.
 #[test]
 fn a_pod_template_is_a_map_or_a_string_that_stays_as_it_is() {
-    let template =
-        json!({"spec": {"hostNetwork": true, "terminationGracePeriodSeconds": 3_600_000}});
+    let spec = json!({
+        "hostNetwork": true,
+        "terminationGracePeriodSeconds": 3_600_000,
+        "securityContext": {"fsGroup": null},
+    });
+    let template = json!({"spec": spec});
     for form in [template.clone(), json!(template.to_string())] {
         let config = with("podTemplate", form);
         let text = config["POD_TEMPLATE"].as_str().expect("a string");
@@ -351,4 +355,9 @@ fn a_label_of_the_chart_cannot_be_replaced() {
     let labels = &deployment(&values)["spec"]["template"]["metadata"]["labels"];
     assert_eq!(labels["team"], "platform");
     assert_eq!(labels["app"], "kubernetes-image-puller");
+    for label in ["app", "app.kubernetes.io/instance", "helm.sh/chart"] {
+        let error = refusal(&json!({"commonLabels": {label: "other"}}));
+        let expected = format!("commonLabels: \"{label}\" is a label of the chart");
+        assert!(error.contains(&expected), "{error}");
+    }
 }

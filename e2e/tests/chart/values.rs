@@ -34,11 +34,54 @@ fn a_typo_is_refused_at_every_level() {
             "'/resources'",
             "request",
         ),
+        (
+            json!({"livenessProbe": {"httpGet": {}}}),
+            "'/livenessProbe'",
+            "httpGet",
+        ),
+        (
+            json!({"readinessProbe": {"period": 1}}),
+            "'/readinessProbe'",
+            "period",
+        ),
+        (
+            json!({"extraEnv": [{"name": "A", "values": "b"}]}),
+            "'/extraEnv/0'",
+            "values",
+        ),
+        (
+            json!({"service": {"enabled": true}}),
+            "'/service'",
+            "enabled",
+        ),
+        (
+            json!({"serviceMonitor": {"enabled": true}}),
+            "'/serviceMonitor'",
+            "enabled",
+        ),
+        (
+            json!({"networkPolicy": {"enabled": true}}),
+            "'/networkPolicy'",
+            "enabled",
+        ),
+        (
+            json!({"podDisruptionBudget": {"minAvailable": 1}}),
+            "'/podDisruptionBudget'",
+            "minAvailable",
+        ),
     ] {
         let error = refusal(&values);
         let expected = format!("at {place}: additional properties '{typo}' not allowed");
         assert!(error.contains(&expected), "no {expected:?} in {error}");
     }
+}
+
+fn refused_at(values: &Value, place: &str) {
+    let error = refusal(values);
+    assert!(
+        error.contains(&format!("at '{place}'")),
+        "no {place} in {error}"
+    );
 }
 
 #[test]
@@ -124,11 +167,47 @@ fn a_value_of_the_wrong_kind_is_refused() {
             "/serviceAccount/create",
         ),
     ] {
-        let error = refusal(&values);
-        assert!(
-            error.contains(&format!("at '{place}'")),
-            "no {place} in {error}"
-        );
+        refused_at(&values, place);
+    }
+}
+
+#[test]
+fn a_wrong_value_about_the_pod_or_an_optional_object_is_refused() {
+    for (values, place) in [
+        (
+            json!({"livenessProbe": {"periodSeconds": 0}}),
+            "/livenessProbe/periodSeconds",
+        ),
+        (
+            json!({"readinessProbe": {"timeoutSeconds": "5"}}),
+            "/readinessProbe/timeoutSeconds",
+        ),
+        (
+            json!({"terminationGracePeriodSeconds": -1}),
+            "/terminationGracePeriodSeconds",
+        ),
+        (json!({"runtimeClassName": "Kata"}), "/runtimeClassName"),
+        (json!({"dnsPolicy": "ClusterLast"}), "/dnsPolicy"),
+        (json!({"daemonsetNamespace": "a.b"}), "/daemonsetNamespace"),
+        (
+            json!({"extraEnv": [{"name": "A", "value": 1}]}),
+            "/extraEnv/0/value",
+        ),
+        (json!({"service": {"port": 65536}}), "/service/port"),
+        (
+            json!({"serviceMonitor": {"interval": "30"}}),
+            "/serviceMonitor/interval",
+        ),
+        (
+            json!({"networkPolicy": {"apiServerPorts": []}}),
+            "/networkPolicy/apiServerPorts",
+        ),
+        (
+            json!({"podDisruptionBudget": {"maxUnavailable": "half"}}),
+            "/podDisruptionBudget/maxUnavailable",
+        ),
+    ] {
+        refused_at(&values, place);
     }
 }
 
@@ -141,6 +220,13 @@ fn a_missing_part_is_refused() {
         "updateStrategy",
         "podSecurityContext",
         "containerSecurityContext",
+        "livenessProbe",
+        "readinessProbe",
+        "terminationGracePeriodSeconds",
+        "service",
+        "serviceMonitor",
+        "networkPolicy",
+        "podDisruptionBudget",
     ] {
         let error = refusal(&json!({part: null}));
         assert!(
@@ -196,8 +282,19 @@ fn other(path: &str, value: &Value) -> Value {
             json!(["another"])
         }
         "tolerations" | "configMap.tolerations" => json!([{"key": "another"}]),
+        "dnsPolicy" => json!("Default"),
+        "serviceMonitor.interval" | "serviceMonitor.scrapeTimeout" => json!("7s"),
+        "networkPolicy.apiServerPorts" => json!([7443]),
+        "topologySpreadConstraints"
+        | "extraEnv"
+        | "extraEnvFrom"
+        | "extraVolumes"
+        | "extraVolumeMounts"
+        | "networkPolicy.ingressFrom"
+        | "networkPolicy.extraEgress" => json!([{"name": "another"}]),
         _ => match value {
             Value::Bool(on) => json!(!on),
+            Value::Number(number) => json!(number.as_u64().map_or(1, |number| number + 1)),
             Value::String(_) => json!("another"),
             Value::Object(_) => json!({"another": "one"}),
             _ => panic!("{path}: say above what else it could be than {value}"),
@@ -207,16 +304,26 @@ fn other(path: &str, value: &Value) -> Value {
 
 #[test]
 fn every_value_is_used_by_a_template() {
+    const EVERYTHING: &[&str] = &[
+        "--set",
+        "service.create=true,serviceMonitor.create=true,networkPolicy.create=true,podDisruptionBudget.create=true",
+    ];
     let defaults = defaults();
-    let plain = text_with(&[], &json!({})).expect("a render");
     let leaves = leaves(&defaults);
-    assert!(leaves.len() > 40, "only {leaves:?}");
+    assert!(leaves.len() > 75, "only {leaves:?}");
     for path in leaves {
+        // What is not made by default must be made for its values to count.
+        let made: &[&str] = if path.ends_with(".create") {
+            &[]
+        } else {
+            EVERYTHING
+        };
+        let plain = text_with(made, &json!({})).expect("a render");
         let mut values = other(&path, at(&defaults, &path));
         for key in path.rsplit('.') {
             values = json!({key: values});
         }
-        let changed = text_with(&[], &values).unwrap_or_else(|error| panic!("{values}: {error}"));
+        let changed = text_with(made, &values).unwrap_or_else(|error| panic!("{values}: {error}"));
         assert_ne!(changed, plain, "{path} changes nothing");
     }
 }
