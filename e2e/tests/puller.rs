@@ -14,6 +14,8 @@ mod heal;
 mod hostile;
 #[path = "puller/install.rs"]
 mod install;
+#[path = "puller/knobs.rs"]
+mod knobs;
 #[path = "puller/lifecycle.rs"]
 mod lifecycle;
 #[path = "puller/openshift.rs"]
