@@ -88,18 +88,35 @@ const DIFFERENCES: [Difference; 6] = [
 ];
 
 /// Values of the chart that no parameter sets.
-const ONLY_IN_THE_CHART: [&str; 12] = [
+const ONLY_IN_THE_CHART: [&str; 29] = [
     "affinity",
+    "commonLabels",
     "configMap.name",
     "containerSecurityContext",
+    "daemonsetNamespace",
     "deploymentAnnotations",
+    "dnsConfig",
+    "dnsPolicy",
+    "extraEnv",
+    "extraEnvFrom",
+    "extraVolumeMounts",
+    "extraVolumes",
     "image.pullPolicy",
+    "livenessProbe",
+    "networkPolicy",
     "podAnnotations",
+    "podDisruptionBudget",
     "podLabels",
     "podSecurityContext",
     "rbac.create",
+    "readinessProbe",
+    "runtimeClassName",
+    "service",
     "serviceAccount.annotations",
     "serviceAccount.create",
+    "serviceMonitor",
+    "terminationGracePeriodSeconds",
+    "topologySpreadConstraints",
     "updateStrategy.type",
 ];
 
