@@ -13,12 +13,12 @@ fn the_rules_are_exactly_these() {
         json!([
             {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["the-set"],
              "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
+            {"apiGroups": [""], "resources": ["pods"],
+             "verbs": ["get", "list", "watch", "create", "delete"]},
             {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["the-deployment"],
              "verbs": ["get", "list", "watch"]},
             {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["k8s-image-puller"],
              "verbs": ["get", "list", "watch"]},
-            {"apiGroups": [""], "resources": ["pods"],
-             "verbs": ["get", "list", "watch", "create", "delete"]},
             {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
         ])
     );
@@ -34,7 +34,7 @@ fn the_names_of_the_config_map_are_one() {
     let watched = env.iter().find(|env| env["name"] == "CONFIG_MAP_NAME");
     assert_eq!(watched.expect("it is set")["value"], *name);
     let rules = &only(&objects, "Role")["rules"];
-    assert_eq!(rules[2]["resourceNames"], json!([name]));
+    assert_eq!(rules[3]["resourceNames"], json!([name]));
 }
 
 /// Old installations have them under these names; a Role of another name would leave the old rights in force.
