@@ -23,6 +23,7 @@ use crate::observe::Observation;
 use crate::pace::{Pace, at};
 use crate::plan::{Applied, Plan, Why, plan};
 use crate::report::Reporter;
+use crate::rollout::fetchers;
 use crate::schedule::Schedule;
 use crate::server::{HEARTBEAT, Health};
 use crate::source::ConfigSource;
@@ -255,7 +256,15 @@ impl Controller {
             return;
         }
         let daemonset = &self.identity.daemonset;
-        match tokio::time::timeout(CLEAN_UP, self.writer.delete_daemonset(uid)).await {
+        let deletion = async {
+            self.writer.delete_daemonset(uid).await?;
+            // They are the Deployment's, which stays.
+            for fetcher in fetchers(&memory.cluster.pods) {
+                self.writer.delete_pod(&fetcher).await?;
+            }
+            Ok::<(), ApiError>(())
+        };
+        match tokio::time::timeout(CLEAN_UP, deletion).await {
             Ok(Ok(())) => info!(daemonset, "DaemonSet deleted, as CLEANUP_ON_SHUTDOWN says"),
             Ok(Err(error)) => warn!(
                 detail = error.detail(),

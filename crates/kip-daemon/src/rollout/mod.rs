@@ -23,7 +23,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 pub use self::node::{Clock, Ending};
 use self::node::{Named, Node, by_node};
 pub use self::round::Round;
-use crate::cluster::{Live, PodFacts};
+use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
 use crate::desired::Order;
 use crate::desired::names::ROUND;
@@ -138,6 +138,14 @@ pub fn next(facts: &Facts<'_>) -> Next {
     };
     next.step = step;
     next
+}
+
+/// All fetchers there are.
+pub fn fetchers(pods: &BTreeMap<String, PodFacts>) -> Vec<PodName> {
+    pods.iter()
+        .filter(|(_, pod)| matches!(pod.duty, Duty::Fetch { .. }))
+        .map(|(name, pod)| pod_name(Named { name, pod }))
+        .collect()
 }
 
 fn clock(facts: &Facts<'_>) -> Clock {
