@@ -243,6 +243,35 @@ fn nothing_moves_while_it_is_paused() {
 }
 
 #[test]
+fn a_pod_that_finds_no_place_is_made_anew_from_a_newer_template_and_from_no_other() {
+    let mut world = world(1, 3, "a=a:1");
+    world.unplace("node-001");
+    world.settle(MOST);
+    assert_eq!(world.swaps, 0);
+    world.edit(&images("a=a:2"));
+    world.settle(MOST);
+    assert_eq!(world.current_nodes(), 3);
+    assert_eq!(world.waiting_for_a_place(), 0);
+}
+
+#[test]
+fn where_a_policy_makes_every_pod_ask_nothing_is_let_go_that_cannot_be_had_again() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 4, "a=a:1;b=b:1");
+        world.always_ask();
+        world.annotate(REFRESH, "1");
+        world.settle(MOST);
+        world.registry.remove("b:1");
+        world.edit(&images("a=a:2;b=b:1"));
+        world.settle(MOST);
+        assert!(world.swaps <= 4, "{}", world.swaps);
+        for node in &world.nodes {
+            assert!(world.runs(node).contains_key("b"), "{node}");
+        }
+    });
+}
+
+#[test]
 fn a_restart_that_people_ask_for_replaces_each_pod_once_and_lets_nothing_go() {
     each_seed(20, |seed| {
         let mut world = world(seed, 10, "a=a:1;b=b:1");

@@ -21,7 +21,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub use self::node::{Clock, Ending};
-use self::node::{Named, Node, by_node};
+use self::node::{Named, Node, by_node, is_of, is_outdated};
 pub use self::round::Round;
 use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
@@ -120,12 +120,20 @@ pub fn next(facts: &Facts<'_>) -> Next {
         outdated: nodes.values().filter(|node| node.is_outdated).count(),
         ..Next::default()
     };
+    let holders = nodes.values().filter(|node| node.holder.is_some()).count();
+    let wanted = usize::try_from(facts.live.wanted_nodes).unwrap_or(0);
     let rollout = Rollout {
         facts,
         nodes,
         clock: clock(facts),
+        is_whole: holders >= wanted,
     };
     if facts.config.rollout.paused || facts.live.observed_generation < facts.live.generation {
+        return next;
+    }
+    let unplaced = unplaced(facts);
+    if !unplaced.is_empty() {
+        next.step = Some(Step::Delete(unplaced));
         return next;
     }
     let step = match round {
@@ -138,6 +146,17 @@ pub fn next(facts: &Facts<'_>) -> Next {
     };
     next.step = step;
     next
+}
+
+/// Pods of an older template that no node has taken: they hold nothing, and a newer one may find a place.
+fn unplaced(facts: &Facts<'_>) -> Vec<PodName> {
+    facts
+        .pods
+        .iter()
+        .filter(|(_, pod)| pod.node.is_empty() && !pod.terminating && is_of(pod, facts.live))
+        .filter(|(_, pod)| is_outdated(pod, facts.live, facts.content))
+        .map(|(name, pod)| pod_name(Named { name, pod }))
+        .collect()
 }
 
 /// All fetchers there are.
@@ -162,6 +181,8 @@ struct Rollout<'a> {
     facts: &'a Facts<'a>,
     nodes: BTreeMap<&'a str, Node<'a>>,
     clock: Clock,
+    /// Whether no pod of the `DaemonSet` is missing anywhere.
+    is_whole: bool,
 }
 
 impl<'a> Rollout<'a> {
@@ -169,13 +190,7 @@ impl<'a> Rollout<'a> {
     fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
         // While a pod of the DaemonSet is missing somewhere, a fetcher alone may hold what it will hold. When none is
         // missing, a node without one is not to have any.
-        let holders = self
-            .nodes
-            .values()
-            .filter(|node| node.holder.is_some())
-            .count();
-        let wanted = usize::try_from(self.facts.live.wanted_nodes).unwrap_or(0);
-        let is_unwanted = node.holder.is_none() && holders >= wanted;
+        let is_unwanted = node.holder.is_none() && self.is_whole;
         let mut gone = Vec::new();
         for other in &node.others {
             if is_unwanted || node.is_needless(other.pod, self.facts.content, self.clock) {

@@ -141,7 +141,7 @@ pub(super) fn by_node<'a>(
         let named = Named { name, pod };
         match &pod.duty {
             Duty::Hold => {
-                if pod.terminating || pod.controller.as_deref() != Some(live.uid.as_str()) {
+                if pod.terminating || !is_of(pod, live) {
                     continue;
                 }
                 let node = nodes.entry(&pod.node).or_default();
@@ -180,10 +180,15 @@ pub(super) fn by_node<'a>(
     nodes
 }
 
+/// Whether it is a pod of the `DaemonSet`, not an orphan.
+pub(super) fn is_of(pod: &PodFacts, live: &Live) -> bool {
+    pod.duty == Duty::Hold && pod.controller.as_deref() == Some(live.uid.as_str())
+}
+
 /// A pod that the controller has just made from the template is never outdated, whatever a policy has made of its
 /// annotations: to delete it would be a loop. Its number tells only of pods that this `DaemonSet` made: those that were
 /// left by a deletion with `--cascade=orphan` have numbers of their own.
-fn is_outdated(pod: &PodFacts, live: &Live, content: &str) -> bool {
+pub(super) fn is_outdated(pod: &PodFacts, live: &Live, content: &str) -> bool {
     let is_of_template = pod.created >= live.created
         && pod.template_generation.as_deref() == live.template_generation();
     if is_of_template {
@@ -357,14 +362,14 @@ fn differs(holder: &PodFacts, fetcher: &PodFacts) -> bool {
 }
 
 /// Whether the successor would lack something that the pod holds: an image whose reference was changed to one that
-/// cannot be had, or one that kubelet would not start again without a registry that is not there. An image that was
-/// only asked for again is still on the node.
+/// cannot be had, or one that kubelet would not start again without a registry that is not there, as where a policy
+/// of the cluster makes every pod ask. An image that only the fetcher has asked for is still on the node.
 fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
     fetcher.containers.iter().any(|new| {
         is_failed(fetcher, new)
             && holder
                 .container(&new.name)
-                .is_some_and(|old| is_had(old) && (old.image != new.image || !new.asks))
+                .is_some_and(|old| is_had(old) && (old.image != new.image || !new.asks || old.asks))
     })
 }
 

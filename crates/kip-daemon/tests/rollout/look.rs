@@ -51,6 +51,11 @@ impl World {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
+    /// Pods that no node has.
+    pub(crate) fn waiting_for_a_place(&self) -> usize {
+        self.pods.values().filter(|pod| pod.node.is_empty()).count()
+    }
+
     /// Names of the pods that fetch, and are not going.
     pub(crate) fn fetchers_left(&self) -> Vec<&str> {
         let fetchers = self

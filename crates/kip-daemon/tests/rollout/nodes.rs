@@ -33,7 +33,9 @@ impl World {
             .pods
             .values()
             .any(|pod| pod.node == node && pod.controller.is_some() && !pod.terminating);
-        if holds || self.live.observed_generation < self.live.generation {
+        let waits = self.waiting.get(node).and_then(|name| self.pods.get(name));
+        let waits = waits.is_some_and(|pod| !pod.terminating);
+        if holds || waits || self.live.observed_generation < self.live.generation {
             return;
         }
         let template = self.desired.spec.clone().expect("it has one").template;
@@ -65,7 +67,7 @@ impl World {
         let names: Vec<String> = self
             .pods
             .iter()
-            .filter(|(_, p)| p.node == node)
+            .filter(|(_, p)| p.node == node || (p.node.is_empty() && p.terminating))
             .map(|(n, _)| n.clone())
             .collect();
         for name in names {
@@ -110,6 +112,9 @@ impl World {
     }
 
     pub(crate) fn put(&mut self, name: String, mut pod: PodFacts) {
+        for container in &mut pod.containers {
+            container.asks |= self.always_asks;
+        }
         if self.pods.get(&name) == Some(&pod) {
             return;
         }

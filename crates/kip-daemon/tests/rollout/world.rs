@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::Timestamp;
-use kip_daemon::cluster::{Cluster, Content, Live, PodFacts, Seen};
+use kip_daemon::cluster::{Cluster, ContainerState, Content, Live, PodFacts, Seen};
 use kip_daemon::config::Config;
 use kip_daemon::config::startup::Identity;
 use kip_daemon::desired::names::TEMPLATE_GENERATION;
@@ -51,6 +51,9 @@ pub(crate) struct World {
     pub(crate) view: Cluster,
     pub(crate) under_way: VecDeque<(String, Option<PodFacts>)>,
     pub(crate) made: u64,
+    /// Pods that have no place, by the node they are for.
+    pub(crate) waiting: BTreeMap<String, String>,
+    pub(crate) always_asks: bool,
     pub(crate) versions: u64,
     /// What must not be let go: node and reference.
     pub(crate) held: BTreeSet<(String, String)>,
@@ -126,6 +129,8 @@ impl World {
             view: Cluster::default(),
             under_way: VecDeque::new(),
             made: 0,
+            waiting: BTreeMap::new(),
+            always_asks: false,
             versions: 0,
             held: BTreeSet::new(),
             excused: BTreeSet::new(),
@@ -173,6 +178,30 @@ impl World {
             .annotations
             .insert(TEMPLATE_GENERATION.to_owned(), number);
         self.touch_live();
+    }
+
+    /// The scheduler finds no place for the node's pod.
+    pub(crate) fn unplace(&mut self, node: &str) {
+        let found = self.pods.iter().find(|(_, pod)| pod.node == node);
+        let (name, pod) = found.expect("the node has a pod");
+        let (name, mut pod) = (name.clone(), pod.clone());
+        pod.node.clear();
+        pod.taken_up = false;
+        for container in &mut pod.containers {
+            container.state = ContainerState::Waiting;
+        }
+        self.held.retain(|(on, _)| on != node);
+        self.waiting.insert(node.to_owned(), name.clone());
+        self.put(name, pod);
+    }
+
+    /// A policy sets the pull policy of every pod to `Always`.
+    pub(crate) fn always_ask(&mut self) {
+        self.always_asks = true;
+        for name in self.pods.keys().cloned().collect::<Vec<_>>() {
+            let pod = self.pods[&name].clone();
+            self.put(name, pod);
+        }
     }
 
     pub(crate) fn annotate(&mut self, key: &str, value: &str) {
