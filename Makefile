@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export DOCKERIMAGE_NAME DOCKERIMAGE_TAG
 
 .DEFAULT_GOAL := all
-.PHONY: all help demo test e2e build docker lint fmt bench clean
+.PHONY: all help demo test e2e build docker lint fmt bench soak clean
 
 all: build docker ## build, then docker
 
@@ -34,6 +34,9 @@ fmt: ## put the format right
 
 bench: ## print the figures of the README
 	hack/bench.sh
+
+soak: ## the same, with half an hour of refreshes
+	KIP_SOAK_MINUTES=30 hack/bench.sh
 
 clean: ## remove what was built here (the tools' cache and clusters stay)
 	cargo clean

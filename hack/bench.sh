@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Prints the figures of the README, measured now on this machine. The cluster that it makes is removed again.
+# KIP_SOAK_MINUTES=30 measures the daemon's memory over so many refreshes, one a minute; else over ten, 5 s apart.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +11,7 @@ trap 'rm -f "$log"' EXIT
 
 {
   cargo test --locked -p kip-sleep --features freestanding --profile sleep --test figures -- --nocapture
-  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm figures:: made_again_within_a_second hardly_longer_than_a_bare outlives_the_api_server silently_cut
+  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm figures:: made_again_within_a_second hardly_longer_than_a_bare outlives_the_api_server silently_cut a_refresh_brings_a_moved_tag adoption::
 } >"$log" 2>&1 || { cat "$log"; exit 1; }
 
 printf 'machine: %s, %s processors, %s, kernel %s\n' \
