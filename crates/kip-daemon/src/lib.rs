@@ -32,6 +32,7 @@ pub mod run;
 pub mod schedule;
 pub mod server;
 pub mod settings;
+pub mod sizing;
 pub mod source;
 pub mod status;
 

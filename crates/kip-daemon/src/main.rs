@@ -3,14 +3,18 @@
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use kip_daemon::api_error::chain;
 use kip_daemon::config::Problems;
+use kip_daemon::config::quantity::Quantity;
 use kip_daemon::config::startup::{LogFormat, Logging};
 use kip_daemon::preview;
 use kip_daemon::run::{self, Options, Stop};
 use kip_daemon::settings::{Settings, VARIABLES, Variable};
+use kip_daemon::sizing::amount::Amount;
+use kip_daemon::sizing::{self, NodeSize, Sizing};
 use lexopt::prelude::*;
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
@@ -19,12 +23,15 @@ const EXIT_CONFIG: u8 = 78;
 const EXIT_USAGE: u8 = 64;
 
 const USAGE: &str = "\
-usage: kip-daemon [run [--listen ADDRESS:PORT] | render [--output yaml|json] | check]
+usage: kip-daemon [run [--listen ADDRESS:PORT] | render [--output yaml|json]
+                  | check [--nodes N] [--node-cpu CPU] [--node-memory MEMORY]]
        kip-daemon --version | --help
 
   run      keep the DaemonSet (the default)
   render   print the DaemonSet that the environment asks for, without a cluster
-  check    say everything that is wrong with the environment's settings, or sum them up
+  check    say everything that is wrong with the environment's settings, or sum them up: the images, what the pods take
+           of a node (of CPU and MEMORY, by default 4 and 16Gi), and what N nodes need of a quota. It warns when the
+           requests are more than 5 % of a node
 
 Exit status: 0 done, 78 a setting is wrong, 64 the command line is wrong, 1 anything else.
 Settings are environment variables:
@@ -33,9 +40,16 @@ Settings are environment variables:
 enum Command {
     Run { listen: SocketAddr },
     Render { json: bool },
-    Check,
+    Check(Scale),
     Version,
     Help,
+}
+
+/// What `check` counts for.
+#[derive(Default)]
+struct Scale {
+    nodes: Option<NonZeroU32>,
+    node: NodeSize,
 }
 
 fn main() -> ExitCode {
@@ -49,7 +63,7 @@ fn main() -> ExitCode {
     match command {
         Command::Version => print(concat!("kip-daemon ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Help => print(&help()),
-        Command::Check => with_settings(|settings| check(&settings)),
+        Command::Check(scale) => with_settings(|settings| check(&settings, &scale)),
         Command::Render { json } => with_settings(|settings| render(&settings, json)),
         Command::Run { listen } => with_settings(|settings| run(settings, listen)),
     }
@@ -86,6 +100,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut word: Option<String> = None;
     let mut listen = SocketAddr::from(([0_u16; 8], 8080));
     let mut json = false;
+    let mut scale = Scale::default();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("version") | Short('V') => return Ok(Command::Version),
@@ -100,6 +115,19 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
                     _ => Err("the output is yaml or json"),
                 })?;
             }
+            Long("nodes") if word.as_deref() == Some("check") => {
+                scale.nodes = Some(arguments.value()?.parse_with(|number| {
+                    number
+                        .parse()
+                        .map_err(|_| "the number of nodes is between 1 and 4294967295")
+                })?);
+            }
+            Long("node-cpu") if word.as_deref() == Some("check") => {
+                scale.node.cpu = arguments.value()?.parse_with(size)?;
+            }
+            Long("node-memory") if word.as_deref() == Some("check") => {
+                scale.node.memory = arguments.value()?.parse_with(size)?;
+            }
             Value(value) if word.is_none() => word = Some(value.string()?),
             other => return Err(other.unexpected()),
         }
@@ -107,9 +135,18 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     match word.as_deref() {
         None | Some("run") => Ok(Command::Run { listen }),
         Some("render") => Ok(Command::Render { json }),
-        Some("check") => Ok(Command::Check),
+        Some("check") => Ok(Command::Check(scale)),
         Some(other) => Err(format!("there is no command {other:?}").into()),
     }
+}
+
+/// A node's CPU or memory.
+fn size(text: &str) -> Result<Amount, String> {
+    let amount = Amount::from(&Quantity::parse(text)?);
+    if amount.milli() == 0 {
+        return Err("a node has more than that; for example 8 or 32Gi".to_owned());
+    }
+    Ok(amount)
 }
 
 /// Variables of the environment that are no text are passed over, unless they are settings of ours.
@@ -149,11 +186,29 @@ fn help() -> String {
     text
 }
 
-fn check(settings: &Settings) -> ExitCode {
-    match preview::checked(settings, None) {
-        Ok((identity, config)) => print(&preview::summary(&identity, &config)),
-        Err(problems) => refuse(&problems),
+fn check(settings: &Settings, scale: &Scale) -> ExitCode {
+    let (identity, config) = match preview::checked(settings, None) {
+        Ok(checked) => checked,
+        Err(problems) => return refuse(&problems),
+    };
+    let sizing = match Sizing::of(&identity, &config) {
+        Ok(sizing) => sizing,
+        Err(wrong) => {
+            complain(format_args!("POD_TEMPLATE: {wrong}"));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    for warning in sizing::warnings(&sizing, &scale.node) {
+        complain(format_args!("{warning}"));
     }
+    let nodes = scale
+        .nodes
+        .and_then(|nodes| usize::try_from(nodes.get()).ok());
+    print(&format!(
+        "{}{}",
+        preview::summary(&identity, &config),
+        sizing::report(&sizing, &scale.node, nodes)
+    ))
 }
 
 fn render(settings: &Settings, json: bool) -> ExitCode {
