@@ -22,6 +22,7 @@ usage() {
 hack/local-cluster.sh VERB [--name NAME] …      a local Kubernetes; NAME is `demo` unless given
 
   up [--nodes N]        boots it: control plane, registry, N nodes (default 2); on a running one: says so
+  up --oldest           boots the control plane of the oldest Kubernetes that is tested, without nodes
   down                  ends it and removes every trace
   status                one line for each component and node
   env                   KEY='value' lines for a shell: KUBECONFIG KIP_REGISTRY KIP_TOOLS KIP_CLUSTER_DIR
@@ -54,6 +55,7 @@ kubectl() { "$tools/kubectl" --kubeconfig="$dir/kubeconfig" --request-timeout=10
 
 find_tools() {
   if [ -r "$dir/tools" ]; then tools=$(<"$dir/tools"); else tools=$("$here/tools/build.sh"); fi
+  if [ -r "$dir/kubernetes" ]; then kubernetes=$(<"$dir/kubernetes"); else kubernetes=$tools; fi
 }
 
 # One up, down, add-node or remove-node of a cluster at a time.
@@ -126,11 +128,14 @@ boot() {
   local -a node_list=()
   jobs=()
   tools=$("$here/tools/build.sh")
+  kubernetes=$tools
+  [ -z "$oldest" ] || kubernetes=$("$here/tools/oldest/build.sh")
   trap end_jobs EXIT
   with_claims claim
   read_claim
   mkdir -p "$dir"/{pids,logs,stopped,n}
   echo "$tools" >"$dir/tools"
+  echo "$kubernetes" >"$dir/kubernetes"
   step "cluster '$name' in $dir, at $address"
   make_bridge
   make_control_plane_credentials
@@ -178,6 +183,7 @@ clear_cluster() {
   # Without a claim (after a reboot) only the folder is left.
   read_claim || { cluster_number=0 bridge=kip0 address=; }
   tools=$(cat "$dir/tools" 2>/dev/null || echo /nowhere)
+  kubernetes=$(cat "$dir/kubernetes" 2>/dev/null || echo "$tools")
   rm -f "$dir/ready"
   end_components "${control_plane[@]}"
   for node in $(nodes); do clear_node "$node"; done
@@ -216,6 +222,7 @@ port_is_free() { [ -z "$(ss -Hltn "src $address and sport = :$1")" ]; }
 
 add_node() {
   check_node_name "$1"
+  [ "$kubernetes" = "$tools" ] || fail "a node's kubelet must not be newer than the API server: '$name' has the oldest one, and no nodes"
   lock_cluster
   [ ! -e "$dir/n/$1" ] || fail "node '$1' is there already"
   half_made=$1
@@ -259,7 +266,7 @@ status() {
 
 verb=${1:-help}
 [ $# -eq 0 ] || shift
-name=demo node_count=2
+name=demo node_count=2 oldest=
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -267,6 +274,7 @@ while [ $# -gt 0 ]; do
     --name=*) name=${1#*=} ;;
     --nodes) node_count=${2:-}; shift ;;
     --nodes=*) node_count=${1#*=} ;;
+    --oldest) oldest=yes node_count=0 ;;
     *)
       arguments+=("$1")
       # What follows the node belongs to ctr.
@@ -277,6 +285,7 @@ while [ $# -gt 0 ]; do
 done
 [[ $name =~ ^[a-z][-a-z0-9]{0,19}$ ]] || fail "--name '$name': up to 20 small letters, digits and '-', for example 'demo'"
 [[ $node_count =~ ^[0-9]{1,2}$ ]] || fail "--nodes '$node_count': a number up to 99, for example 2"
+[ -z "$oldest" ] || [ "$node_count" = 0 ] || fail "--oldest has no nodes: their kubelets would be newer than the API server"
 dir=${KIP_STATE_DIR:-/var/lib/kip-local-cluster}/$name
 
 case $verb in

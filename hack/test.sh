@@ -2,11 +2,11 @@
 # Every test that a change must pass, stage after stage, cheapest first; each prints its seconds.
 #
 #   hack/test.sh             all stages
-#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build arm64 chart cluster
+#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build oldest arm64 chart cluster
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(format lint unit sleep differential tools build arm64 chart cluster)
+stages=(format lint unit sleep differential tools build oldest arm64 chart cluster)
 [ $# -eq 0 ] || stages=("$@")
 
 say() { printf 'test: %s\n' "$*" >&2; }
@@ -29,7 +29,7 @@ freestanding=(-p kip-sleep --features freestanding --profile sleep)
 stage_format() {
   cargo fmt --all --check
   need shellcheck shellcheck
-  shellcheck --external-sources .ci/run hack/*.sh hack/*/*.sh
+  shellcheck --external-sources .ci/run hack/*.sh hack/*/*.sh hack/*/*/*.sh
 }
 
 stage_lint() {
@@ -55,6 +55,9 @@ stage_build() {
   hack/build.sh
   hack/image.sh
 }
+
+# The program that was built, on the oldest API server that it is made for: what needs no node.
+stage_oldest() { hack/run-oldest.sh; }
 
 # The arm64 programs beside those of amd64, in an emulator, and the image index of both.
 stage_arm64() {

@@ -26,3 +26,5 @@ mod rollout;
 mod setup;
 #[path = "puller/surroundings.rs"]
 mod surroundings;
+#[path = "puller/version.rs"]
+mod version;

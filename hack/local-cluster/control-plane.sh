@@ -26,7 +26,8 @@ http:
 EOF
 }
 
-# arguments_of COMPONENT: sets `command` to the program with its arguments.
+# arguments_of COMPONENT: sets `command` to the program with its arguments. Those of Kubernetes come from a folder of
+# their own, since they can be of another version; the arguments are for all versions.
 arguments_of() {
   local pki=$dir/pki
   local -a serving=(--bind-address="$address" --tls-cert-file="$pki/serving.crt" --tls-private-key-file="$pki/serving.key")
@@ -42,7 +43,7 @@ arguments_of() {
     apiserver)
       # OwnerReferencesPermissionEnforcement is what OpenShift has on. The aggregator's routing makes the API
       # server call webhooks by the addresses of their pods: no kube-proxy serves this host.
-      command=("$tools/kube-apiserver" "${serving[@]}" --advertise-address="$address" --secure-port=6443
+      command=("$kubernetes/kube-apiserver" "${serving[@]}" --advertise-address="$address" --secure-port=6443
         --service-cluster-ip-range="$service_range" --allow-privileged
         --etcd-servers="https://$address:2379" --etcd-cafile="$pki/ca.crt" --etcd-certfile="$pki/serving.crt" --etcd-keyfile="$pki/serving.key"
         --client-ca-file="$pki/ca.crt" --token-auth-file="$pki/tokens.csv" --authorization-mode="Node,RBAC"
@@ -57,14 +58,14 @@ arguments_of() {
         --audit-policy-file="$dir/audit-policy.yaml" --audit-log-path="$dir/logs/audit.log" --audit-log-maxsize=200 --audit-log-maxbackup=1)
       ;;
     controller-manager) # the default of 20 requests a second would make its own start take five
-      command=("$tools/kube-controller-manager" "${serving[@]}" --kubeconfig="$pki/controller-manager.kubeconfig"
+      command=("$kubernetes/kube-controller-manager" "${serving[@]}" --kubeconfig="$pki/controller-manager.kubeconfig"
         --authentication-kubeconfig="$pki/controller-manager.kubeconfig" --authorization-kubeconfig="$pki/controller-manager.kubeconfig"
         --leader-elect=false --kube-api-qps=200 --kube-api-burst=300 --use-service-account-credentials --root-ca-file="$pki/ca.crt"
         --service-account-private-key-file="$pki/service-account.key"
         --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key")
       ;;
     scheduler)
-      command=("$tools/kube-scheduler" "${serving[@]}" --kubeconfig="$pki/scheduler.kubeconfig" --leader-elect=false
+      command=("$kubernetes/kube-scheduler" "${serving[@]}" --kubeconfig="$pki/scheduler.kubeconfig" --leader-elect=false
         --authentication-kubeconfig="$pki/scheduler.kubeconfig" --authorization-kubeconfig="$pki/scheduler.kubeconfig")
       ;;
     registry) command=("$(command -v docker-registry || command -v registry)" serve "$dir/registry.yaml") ;;

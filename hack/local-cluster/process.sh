@@ -103,7 +103,7 @@ leftovers() {
   while read -r cmdline; do
     pid=${cmdline#/proc/} pid=${pid%/cmdline}
     case $(readlink "/proc/$pid/exe") in
-      */containerd-shim-runc-v2 | */docker-registry | */registry | "${tools:?}"/*) echo "$pid" ;;
+      */containerd-shim-runc-v2 | */docker-registry | */registry | "${tools:?}"/* | "${kubernetes:?}"/*) echo "$pid" ;;
     esac
   done < <(grep -lsaF -- "$1/" /proc/[0-9]*/cmdline || true)
 }
