@@ -188,15 +188,28 @@ impl Writer {
     /// # Errors
     /// The API server's; one that is gone or another by now is none.
     pub async fn delete_daemonset(&self, uid: &str) -> Result<(), ApiError> {
+        let how = PropagationPolicy::Background;
+        self.delete(uid, how).await.map(drop)
+    }
+
+    /// Deletes the `DaemonSet` of this uid, and leaves its pods. Tells whether it was there.
+    ///
+    /// # Errors
+    /// As with [`Writer::delete_daemonset`].
+    pub async fn orphan_pods(&self, uid: &str) -> Result<bool, ApiError> {
+        self.delete(uid, PropagationPolicy::Orphan).await
+    }
+
+    async fn delete(&self, uid: &str, how: PropagationPolicy) -> Result<bool, ApiError> {
         let params = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
+            propagation_policy: Some(how),
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,
             }),
             ..DeleteParams::default()
         };
-        deleted(bounded(self.daemonsets.delete(&self.daemonset, &params)).await).map(drop)
+        deleted(bounded(self.daemonsets.delete(&self.daemonset, &params)).await)
     }
 }
 

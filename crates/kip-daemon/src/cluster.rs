@@ -1,6 +1,6 @@
 //! What is known of the cluster, as plain facts: the watches fill it, [`plan`](crate::plan) reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::desired::names::{RESTARTED_AT, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
+use crate::original;
 
 /// Something that may not have been looked at yet.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,9 +40,9 @@ pub struct Cluster {
     pub own_uid: Option<String>,
     /// The `DaemonSet`.
     pub live: Seen<Live>,
-    /// Its pods and the fetchers, by name.
+    /// Its pods, the fetchers, and what the Go image puller has left, by name.
     pub pods: BTreeMap<String, PodFacts>,
-    /// Whether all of them were listed once: before that, a pod that is missing here may be there.
+    /// Whether the first two were listed once: before that, a pod that is missing here may be there.
     pub pods_listed: bool,
 }
 
@@ -80,10 +81,43 @@ impl Cluster {
         self.pods.insert(name, pod);
     }
 
+    /// Takes in that a pod is gone, as far as the watch of this list can say so.
+    pub fn see_gone(&mut self, of: PodList, name: &str) {
+        let is_in = |pod: &PodFacts| PodList::of(&pod.duty) == of;
+        if self.pods.get(name).is_some_and(is_in) {
+            self.pods.remove(name);
+        }
+    }
+
+    /// Takes in that a list of pods has ended: any other pod that it could have had is gone.
+    pub fn see_list(&mut self, of: PodList, names: &HashSet<String>) {
+        self.pods
+            .retain(|name, pod| PodList::of(&pod.duty) != of || names.contains(name));
+        self.pods_listed |= of == PodList::Ours;
+    }
+
     /// The daemon goes on under this Deployment: it was made again around the running pod.
     pub fn adopt(&mut self, deployment: DeploymentFacts) {
         self.own_uid = Some(deployment.owner.uid.clone());
         self.deployment = Seen::Present(deployment);
+    }
+}
+
+/// Which pods a watch brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PodList {
+    /// Those of the `DaemonSet`, and the fetchers.
+    Ours,
+    /// Those that the Go image puller has left.
+    Leftovers,
+}
+
+impl PodList {
+    fn of(duty: &Duty) -> Self {
+        match duty {
+            Duty::Hold | Duty::Fetch { .. } => Self::Ours,
+            Duty::Leftover => Self::Leftovers,
+        }
     }
 }
 
@@ -160,6 +194,8 @@ pub struct Live {
     pub owners: Vec<String>,
     /// What has to happen before a deletion ends.
     pub finalizers: Vec<String>,
+    /// Whether the Go image puller has made it.
+    pub is_of_original: bool,
     /// Its selector, which cannot be changed.
     pub selector: BTreeMap<String, String>,
     /// On how many nodes it wants a pod.
@@ -210,6 +246,7 @@ impl From<&DaemonSet> for Live {
                 .map(|o| o.uid.clone())
                 .collect(),
             finalizers: meta.finalizers.clone().unwrap_or_default(),
+            is_of_original: original::has_made(daemonset),
             selector: selector.unwrap_or_default(),
             wanted_nodes: status.map_or(0, |status| status.desired_number_scheduled),
             restarted_at: daemonset
@@ -279,6 +316,8 @@ pub enum Duty {
         /// The `DaemonSet`'s uid.
         holder: String,
     },
+    /// It keeps images until pods of ours do: a pod that the Go image puller has left, and that nothing owns.
+    Leftover,
 }
 
 /// A sleeper.
@@ -335,51 +374,4 @@ pub enum FailureKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_deployment_that_took_the_name_of_the_own_one_is_not_the_own_one() {
-        let deployment = |uid: &str| DeploymentFacts {
-            owner: Owner {
-                name: "d".to_owned(),
-                uid: uid.to_owned(),
-            },
-            terminating: false,
-            image: None,
-            pull_secrets: Vec::new(),
-        };
-        let mut cluster = Cluster::default();
-        cluster.see_deployment(None);
-        assert_eq!(cluster.deployment, Seen::Absent);
-        cluster.see_deployment(Some(deployment("1")));
-        assert_eq!(cluster.deployment, Seen::Present(deployment("1")));
-        assert_eq!(
-            cluster.see_deployment(Some(deployment("2"))),
-            Some(deployment("2"))
-        );
-        assert_eq!(cluster.deployment, Seen::Absent);
-        cluster.see_deployment(Some(deployment("1")));
-        assert_eq!(cluster.deployment, Seen::Present(deployment("1")));
-        cluster.adopt(deployment("2"));
-        assert_eq!(cluster.see_deployment(Some(deployment("2"))), None);
-        assert_eq!(cluster.deployment, Seen::Present(deployment("2")));
-    }
-
-    #[test]
-    fn the_daemons_container_is_found_beside_others() {
-        let deployment: Deployment = serde_json::from_value(serde_json::json!({
-            "metadata": {"name": "d", "uid": "1"},
-            "spec": {"selector": {}, "template": {"spec": {
-                "imagePullSecrets": [{"name": "s"}],
-                "containers": [
-                    {"name": "sidecar", "image": "sidecar:1"},
-                    {"name": "puller", "image": "puller:1", "env": [{"name": "DEPLOYMENT_NAME", "value": "d"}]},
-                ]}}},
-        }))
-        .unwrap();
-        let facts = DeploymentFacts::from(&deployment);
-        assert_eq!(facts.image.as_deref(), Some("puller:1"));
-        assert_eq!(facts.pull_secrets, ["s"]);
-    }
-}
+mod tests;

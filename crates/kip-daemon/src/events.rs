@@ -30,6 +30,8 @@ pub enum Reason {
     ConfigurationApplied,
     /// The `DaemonSet` was made, or made again.
     DaemonSetCreated,
+    /// The `DaemonSet` of the Go image puller was taken over.
+    DaemonSetAdopted,
     /// The `DaemonSet` cannot be brought to what it should be.
     ApplyFailed,
     /// Somebody else keeps changing the `DaemonSet`.
@@ -52,6 +54,7 @@ impl Reason {
             Self::InvalidConfiguration => "InvalidConfiguration",
             Self::ConfigurationApplied => "ConfigurationApplied",
             Self::DaemonSetCreated => "DaemonSetCreated",
+            Self::DaemonSetAdopted => "DaemonSetAdopted",
             Self::ApplyFailed => "ApplyFailed",
             Self::Contended => "Contended",
             Self::ImageFailed => "ImageFailed",
@@ -66,7 +69,9 @@ impl Reason {
     /// everything; what somebody did is told each time.
     fn silence(self) -> Duration {
         match self {
-            Self::ConfigurationApplied | Self::ImagesRefreshed => Duration::ZERO,
+            Self::ConfigurationApplied | Self::DaemonSetAdopted | Self::ImagesRefreshed => {
+                Duration::ZERO
+            }
             Self::DaemonSetCreated => Duration::from_secs(60),
             Self::InvalidConfiguration
             | Self::ApplyFailed
@@ -81,7 +86,10 @@ impl Reason {
 
     fn type_(self) -> &'static str {
         match self {
-            Self::ConfigurationApplied | Self::DaemonSetCreated | Self::ImagesRefreshed => "Normal",
+            Self::ConfigurationApplied
+            | Self::DaemonSetCreated
+            | Self::DaemonSetAdopted
+            | Self::ImagesRefreshed => "Normal",
             Self::InvalidConfiguration
             | Self::ApplyFailed
             | Self::Contended

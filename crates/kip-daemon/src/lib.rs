@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
-//! [`ownership`], [`source`]. At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
+//! [`ownership`], [`original`], [`source`]. At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
 pub mod api_error;
@@ -21,6 +21,7 @@ pub mod desired;
 pub mod events;
 pub mod metrics;
 pub mod observe;
+pub mod original;
 pub mod ownership;
 pub mod pace;
 pub mod plan;

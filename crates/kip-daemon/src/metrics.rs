@@ -168,7 +168,8 @@ impl Metrics {
         registry.register(
             "rollout_nodes",
             "Nodes whose pod holds something else than it should (outdated), at which something is fetched or swapped \
-             (busy), whose fetcher stays because it holds what the pod does not (kept)",
+             (busy), whose fetcher stays because it holds what the pod does not (kept), that still have a pod of the \
+             Go image puller (leftover)",
             metrics.rollout_nodes.clone(),
         );
         for result in [
@@ -227,6 +228,7 @@ impl Metrics {
             ("outdated", next.outdated),
             ("busy", next.busy),
             ("kept", next.kept),
+            ("leftover", next.leftovers),
         ] {
             self.rollout_nodes
                 .get_or_create(&StateLabel { state })

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use crate::api_error::{Category, Pauses, advice, bounded, chain};
-use crate::cluster::{DeploymentFacts, Live, PodFacts};
+use crate::cluster::{DeploymentFacts, Live, PodFacts, PodList};
 use crate::desired::Flavour;
 use crate::metrics::Metrics;
 use crate::pods::{Interner, LeanPod};
@@ -35,9 +35,9 @@ pub enum Observation {
     /// A pod was added or changed.
     Pod(String, Box<PodFacts>),
     /// A pod is gone.
-    PodGone(String),
+    PodGone(PodList, String),
     /// A list has ended: pods of any other name are gone.
-    Pods(HashSet<String>),
+    Pods(PodList, HashSet<String>),
     /// The kind of cluster.
     Flavour(Flavour),
     /// The interval is over.
@@ -107,7 +107,13 @@ where
 }
 
 /// Watches the pods that a label selector names.
-pub async fn pods(api: Api<LeanPod>, selector: String, tx: Sender, metrics: Metrics) -> Infallible {
+pub async fn pods(
+    api: Api<LeanPod>,
+    list: PodList,
+    selector: String,
+    tx: Sender,
+    metrics: Metrics,
+) -> Infallible {
     let config = watcher::Config::default()
         .labels(&selector)
         .timeout(WATCH_SECONDS)
@@ -127,11 +133,11 @@ pub async fn pods(api: Api<LeanPod>, selector: String, tx: Sender, metrics: Metr
                     }
                     Event::InitApply(pod) => {
                         listed.insert(pod.name_any());
-                        pod_seen(pod, &mut interner)
+                        pod_seen(list, pod, &mut interner)
                     }
-                    Event::InitDone => Observation::Pods(std::mem::take(&mut listed)),
-                    Event::Apply(pod) => pod_seen(pod, &mut interner),
-                    Event::Delete(pod) => Observation::PodGone(pod.name_any()),
+                    Event::InitDone => Observation::Pods(list, std::mem::take(&mut listed)),
+                    Event::Apply(pod) => pod_seen(list, pod, &mut interner),
+                    Event::Delete(pod) => Observation::PodGone(list, pod.name_any()),
                 }
             }
             failed => {
@@ -143,7 +149,11 @@ pub async fn pods(api: Api<LeanPod>, selector: String, tx: Sender, metrics: Metr
     }
 }
 
-fn pod_seen(pod: LeanPod, interner: &mut Interner) -> Observation {
+fn pod_seen(list: PodList, pod: LeanPod, interner: &mut Interner) -> Observation {
+    // A pod that has an owner is not ours to look at. It may have been an orphan before.
+    if list == PodList::Leftovers && !pod.is_leftover() {
+        return Observation::PodGone(list, pod.name_any());
+    }
     let (name, facts) = pod.into_facts(interner, Timestamp::now());
     Observation::Pod(name, Box::new(facts))
 }

@@ -16,6 +16,8 @@ use crate::rollout::{Facts, Next, next};
 pub enum Plan {
     /// Nothing can be done now; another fact will come.
     Wait(Why),
+    /// The `DaemonSet` of this uid is the Go image puller's: it is deleted, and its pods are left.
+    Adopt(String),
     /// The `DaemonSet` is not there, is not as it should be, or may not be.
     Apply(Box<DaemonSet>),
     /// The `DaemonSet` is as it should be: its pods are brought to it, as far as they are not.
@@ -160,6 +162,9 @@ pub fn plan(
     };
     if live.terminating {
         return Plan::Wait(Why::Dying);
+    }
+    if live.is_of_original {
+        return Plan::Adopt(live.uid.clone());
     }
     if !has_selector_of(live, &desired) {
         return Plan::Wait(Why::ForeignSelector);

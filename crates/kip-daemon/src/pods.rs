@@ -22,6 +22,7 @@ use crate::desired::names::{
     COMPONENT, CONTENT_HASH, FETCHER, HOLDER_UID, NODE, POD_TEMPLATE_GENERATION, RESTARTED_AT,
     ROUND,
 };
+use crate::original;
 
 /// A pod, as far as it is read.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +50,8 @@ struct LeanSleeper {
     image: String,
     #[serde(default)]
     image_pull_policy: String,
+    #[serde(default)]
+    command: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -151,6 +154,7 @@ impl From<Pod> for LeanPod {
             name: container.name,
             image: container.image.unwrap_or_default(),
             image_pull_policy: container.image_pull_policy.unwrap_or_default(),
+            command: container.command.unwrap_or_default(),
         };
         let spec = pod.spec.unwrap_or_default();
         Self {
@@ -166,8 +170,22 @@ impl From<Pod> for LeanPod {
 }
 
 impl LeanPod {
+    /// Whether the Go image puller has left it: it has made it, and nothing owns it any more.
+    pub fn is_leftover(&self) -> bool {
+        let mut owners = self.metadata.owner_references.iter().flatten();
+        original::has_labelled(self.metadata.labels.as_ref())
+            && !owners.any(|owner| owner.controller == Some(true))
+            && !self.spec.containers.is_empty()
+            && self
+                .spec
+                .containers
+                .iter()
+                .all(|sleeper| original::is_sleep(&sleeper.command))
+    }
+
     /// Name and facts; it is seen now.
     pub fn into_facts(self, interner: &mut Interner, now: Timestamp) -> (String, PodFacts) {
+        let is_leftover = self.is_leftover();
         let Self {
             metadata,
             spec,
@@ -198,6 +216,8 @@ impl LeanPod {
                 round: annotation(ROUND).and_then(|n| n.parse().ok()).unwrap_or(0),
                 holder: annotation(HOLDER_UID).unwrap_or_default(),
             }
+        } else if is_leftover {
+            Duty::Leftover
         } else {
             Duty::Hold
         };
@@ -306,73 +326,4 @@ impl LeanState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn kubelets_report_becomes_facts() {
-        let pod: LeanPod = serde_json::from_value(json!({
-            "metadata": {"name": "p", "uid": "u", "labels": {"pod-template-generation": "3"},
-                "annotations": {"kubernetes-image-puller/content-hash": "h"},
-                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "d1", "controller": true}]},
-            "spec": {"nodeName": "n", "containers": [
-                {"name": "a", "image": "i", "imagePullPolicy": "Always"}, {"name": "b"}, {"name": "c"}, {"name": "d"}, {"name": "e"}]},
-            "status": {
-                "phase": "Pending", "startTime": "2026-01-01T00:00:00Z",
-                "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}],
-                "initContainerStatuses": [{"name": "copy-sleep", "state": {"terminated": {"reason": "Completed", "exitCode": 0}}}],
-                "containerStatuses": [
-                    {"name": "a", "imageID": "x/y@sha256:1", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
-                    {"name": "b", "state": {"waiting": {"reason": "ContainerCreating"}}},
-                    {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "x".repeat(1000)}}},
-                    {"name": "d", "state": {"waiting": {"reason": "CreateContainerError"}}},
-                    {"name": "e", "state": {}},
-                ]},
-        }))
-        .unwrap();
-        let (name, facts) = pod.into_facts(&mut Interner::default(), Timestamp::UNIX_EPOCH);
-        assert_eq!((name.as_str(), facts.node.as_str()), ("p", "n"));
-        assert_eq!(facts.controller.as_deref(), Some("d1"));
-        assert_eq!(facts.content_hash.as_deref(), Some("h"));
-        assert_eq!(facts.template_generation.as_deref(), Some("3"));
-        assert_eq!(facts.init_failure, None);
-        assert_eq!(facts.unplaced.as_deref(), Some("0/2 nodes are available"));
-        assert_eq!(facts.duty, Duty::Hold);
-        assert!(facts.taken_up && !facts.ended);
-        let state = |name| &facts.container(name).unwrap().state;
-        assert_eq!(state("a"), &ContainerState::Running);
-        assert_eq!(state("b"), &ContainerState::Waiting);
-        assert_eq!(state("e"), &ContainerState::Waiting);
-        let first = facts.container("a").unwrap();
-        assert!(&*first.image == "i" && first.asks);
-        assert_eq!(first.content, content("another/name@sha256:1"));
-        assert_eq!(facts.container("b").unwrap().content, None);
-        assert!(
-            matches!(state("c"), ContainerState::Failed(f) if f.kind == FailureKind::Pull && f.message.len() == MESSAGE)
-        );
-        assert!(matches!(state("d"), ContainerState::Failed(f) if f.kind == FailureKind::Start));
-    }
-
-    #[test]
-    fn a_fetcher_is_known_by_its_label_and_belongs_to_the_node_it_is_meant_for() {
-        let pod: LeanPod = serde_json::from_value(json!({
-            "metadata": {"name": "f", "labels": {"app.kubernetes.io/component": "fetcher"}, "annotations": {
-                "kubernetes-image-puller/round": "7",
-                "kubernetes-image-puller/holder-uid": "d1",
-                "kubernetes-image-puller/node": "n2"}},
-            "status": {"phase": "Failed", "reason": "Evicted"},
-        }))
-        .unwrap();
-        let (_, facts) = pod.into_facts(&mut Interner::default(), Timestamp::UNIX_EPOCH);
-        assert_eq!(
-            facts.duty,
-            Duty::Fetch {
-                round: 7,
-                holder: "d1".to_owned()
-            }
-        );
-        assert_eq!(facts.node, "n2");
-        assert!(facts.ended && !facts.taken_up);
-    }
-}
+mod tests;

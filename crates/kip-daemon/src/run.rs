@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::api_error::REQUEST_TIMEOUT;
 use crate::apply::Writer;
+use crate::cluster::PodList;
 use crate::config::Config;
 use crate::config::startup::Identity;
 use crate::controller::Controller;
@@ -26,6 +27,7 @@ use crate::desired::names::pod_selector;
 use crate::events::{self, Notices};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observation, READ_TIMEOUT};
+use crate::original;
 use crate::schedule::Schedule;
 use crate::server::{self, HEARTBEAT, Health};
 use crate::settings::Settings;
@@ -257,10 +259,15 @@ fn observe_all(
     );
     tasks.spawn(async { match watch.await {} });
 
-    let pods = Api::namespaced(client.clone(), &identity.namespace);
-    let selector = pod_selector(&identity.daemonset);
-    let watch = observe::pods(pods, selector, tx.clone(), metrics.clone());
-    tasks.spawn(async { match watch.await {} });
+    // Two watches: no one selector matches the labels of both.
+    for (list, selector) in [
+        (PodList::Ours, pod_selector(&identity.daemonset)),
+        (PodList::Leftovers, original::POD_SELECTOR.to_owned()),
+    ] {
+        let pods = Api::namespaced(client.clone(), &identity.namespace);
+        let watch = observe::pods(pods, list, selector, tx.clone(), metrics.clone());
+        tasks.spawn(async { match watch.await {} });
+    }
 
     let discovery = observe::flavour(client.clone(), tx.clone(), metrics.clone());
     tasks.spawn(async { match discovery.await {} });

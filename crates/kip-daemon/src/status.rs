@@ -67,7 +67,7 @@ pub struct ImageStatus {
     pub failure: Option<(String, Failure)>,
 }
 
-/// Sums up the pods. What a fetcher, or a pod of an older list, holds of the list in force counts as well.
+/// Sums up the pods. What a fetcher, a pod of an older list, or one that the Go image puller has left, holds of the list in force counts as well.
 pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status {
     let mut by_node: BTreeMap<&str, Vec<&PodFacts>> = BTreeMap::new();
     let (holder, wanted_nodes) = match &cluster.live {
@@ -81,7 +81,7 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
         !pod.terminating
             && match &pod.duty {
                 Duty::Hold => pod.controller.as_deref() == Some(holder),
-                Duty::Fetch { .. } => true,
+                Duty::Fetch { .. } | Duty::Leftover => true,
             }
     };
     let mut status = Status {
@@ -229,6 +229,7 @@ mod tests {
                 labels: BTreeMap::new(),
                 annotations: BTreeMap::new(),
                 owners: Vec::new(),
+                is_of_original: false,
                 selector: BTreeMap::new(),
                 wanted_nodes: 3,
                 restarted_at: None,

@@ -1,5 +1,6 @@
 //! The loop: observations in, a plan, one step of it, again. The only place that knows all the parts.
 
+mod adopting;
 mod applying;
 mod configuring;
 mod lasting;
@@ -140,13 +141,8 @@ impl Controller {
             Observation::Flavour(_) if cluster.flavour == Some(Flavour::OpenShift) => {}
             Observation::Flavour(flavour) => cluster.flavour = Some(flavour),
             Observation::Pod(name, pod) => cluster.see_pod(name, *pod),
-            Observation::PodGone(name) => {
-                cluster.pods.remove(&name);
-            }
-            Observation::Pods(names) => {
-                cluster.pods.retain(|name, _| names.contains(name));
-                cluster.pods_listed = true;
-            }
+            Observation::PodGone(list, name) => cluster.see_gone(list, &name),
+            Observation::Pods(list, names) => cluster.see_list(list, &names),
             // What was applied is forgotten, so it is applied again.
             Observation::Tick => memory.applied = None,
         }
@@ -176,6 +172,7 @@ impl Controller {
                 let outcome = self.writer.apply(&desired).await;
                 self.after_apply(outcome, *desired, memory)
             }
+            Plan::Adopt(uid) => self.adopt(&uid, memory).await,
             Plan::Roll(next) => self.roll(*next, memory).await,
         };
         match result {

@@ -34,6 +34,7 @@ fn live() -> Live {
         labels: BTreeMap::new(),
         annotations: BTreeMap::from([(TEMPLATE_GENERATION.to_owned(), "1".to_owned())]),
         owners: vec!["boss-1".to_owned()],
+        is_of_original: false,
         selector: [(INSTANCE, "keeper"), (COMPONENT, HOLDER)]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
@@ -221,6 +222,31 @@ fn a_dying_daemonset_is_awaited_and_a_foreign_one_left_alone() {
         decide(&config, &cluster, Some(&applied)),
         Plan::Wait(Why::ForeignSelector)
     );
+}
+
+#[test]
+fn the_daemonset_of_the_go_image_puller_is_adopted_once_it_is_seen_and_a_dying_one_awaited() {
+    let config = config("a");
+    let mut cluster = cluster();
+    let original = |terminating| Live {
+        selector: BTreeMap::from([("test".to_owned(), "daemonset-test".to_owned())]),
+        is_of_original: true,
+        terminating,
+        ..live()
+    };
+    cluster.live = Seen::Present(original(false));
+    assert_eq!(
+        decide(&config, &cluster, None),
+        Plan::Adopt("ds-1".to_owned())
+    );
+    cluster.live = Seen::Present(original(true));
+    assert_eq!(decide(&config, &cluster, None), Plan::Wait(Why::Dying));
+    cluster.live = Seen::Absent;
+    assert!(matches!(decide(&config, &cluster, None), Plan::Apply(_)));
+    // An uninstall takes the original's DaemonSet with it.
+    cluster.live = Seen::Present(original(false));
+    cluster.deployment = Seen::Absent;
+    assert_eq!(decide(&config, &cluster, None), Plan::Wait(Why::OwnerGone));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 mod ask;
 mod between;
 mod course;
+mod leftovers;
 mod node;
 mod round;
 
@@ -103,6 +104,8 @@ pub struct Next {
     pub busy: usize,
     /// Fetchers that stay because they hold what the pod of the `DaemonSet` does not.
     pub kept: usize,
+    /// Pods that the Go image puller has left, and that still hold what no pod of ours does.
+    pub leftovers: usize,
 }
 
 impl Next {
@@ -144,7 +147,8 @@ pub fn next(facts: &Facts<'_>) -> Next {
             .begin(round.as_ref(), &mut next)
             .or_else(|| rollout.clear(round.as_ref(), &mut next)),
     };
-    next.step = step;
+    let leftovers = rollout.done_leftovers(&mut next);
+    next.step = step.or_else(|| (!leftovers.is_empty()).then_some(Step::Delete(leftovers)));
     next
 }
 

@@ -140,6 +140,8 @@ pub(super) fn by_node<'a>(
     for (name, pod) in pods.iter().filter(|(_, pod)| !pod.node.is_empty()) {
         let named = Named { name, pod };
         match &pod.duty {
+            // See `leftovers`.
+            Duty::Leftover => {}
             Duty::Hold => {
                 if pod.terminating || !is_of(pod, live) {
                     continue;
@@ -202,7 +204,7 @@ pub(super) fn is_outdated(pod: &PodFacts, live: &Live, content: &str) -> bool {
 }
 
 /// Whether it holds no image, and will not in a moment.
-fn is_idle(pod: &PodFacts) -> bool {
+pub(super) fn is_idle(pod: &PodFacts) -> bool {
     pod.init_failure.is_some()
         || !pod.taken_up
         || (!pod.containers.is_empty()

@@ -114,10 +114,10 @@ impl World {
         if is_holder {
             self.swaps += 1;
             // What was asked for in vain is held by nobody until the new pod runs.
-            let fetcher = self
-                .pods
-                .values()
-                .filter(|p| p.node == pod.node && p.controller.is_none() && !p.terminating);
+            let is_fetcher = |p: &&PodFacts| {
+                matches!(p.duty, Duty::Fetch { .. }) && p.node == pod.node && !p.terminating
+            };
+            let fetcher = self.pods.values().filter(is_fetcher);
             let in_vain = fetcher
                 .flat_map(|p| &p.containers)
                 .filter(|c| c.asks && matches!(c.state, ContainerState::Failed(_)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kip_daemon::cluster::ContainerState;
+use kip_daemon::cluster::{ContainerState, Duty, PodFacts};
 use kip_daemon::desired::content_hash_of;
 use kip_daemon::desired::names::ROUND;
 use kip_daemon::rollout::{Facts, Round, next};
@@ -58,11 +58,18 @@ impl World {
 
     /// Names of the pods that fetch, and are not going.
     pub(crate) fn fetchers_left(&self) -> Vec<&str> {
-        let fetchers = self
-            .pods
-            .iter()
-            .filter(|(_, pod)| pod.controller.is_none() && !pod.terminating);
-        fetchers.map(|(name, _)| name.as_str()).collect()
+        self.left(|duty| matches!(duty, Duty::Fetch { .. }))
+    }
+
+    /// Names of the pods of the Go image puller that are not going.
+    pub(crate) fn leftovers(&self) -> Vec<&str> {
+        self.left(|duty| *duty == Duty::Leftover)
+    }
+
+    fn left(&self, is_meant: fn(&Duty) -> bool) -> Vec<&str> {
+        let is_left = |pod: &PodFacts| is_meant(&pod.duty) && !pod.terminating;
+        let pods = self.pods.iter().filter(|(_, pod)| is_left(pod));
+        pods.map(|(name, _)| name.as_str()).collect()
     }
 
     /// What the pod of the `DaemonSet` on a node runs: name, reference, content.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::Timestamp;
-use kip_daemon::cluster::{Cluster, ContainerState, Content, Live, PodFacts, Seen};
+use kip_daemon::cluster::{Cluster, ContainerState, Content, Duty, Live, PodFacts, Seen};
 use kip_daemon::config::Config;
 use kip_daemon::config::startup::Identity;
 use kip_daemon::desired::names::TEMPLATE_GENERATION;
 use kip_daemon::desired::{Flavour, Surroundings, content_hash_of, daemon_set};
+use kip_daemon::pods::{Interner, LeanPod};
 use kip_daemon::rollout::{News, Next};
 use kip_daemon::settings::Settings;
+use serde_json::json;
 
 /// Numbers that look drawn by lot and are the same for the same seed.
 pub(crate) struct Lots(u64);
@@ -98,6 +100,54 @@ fn desired(config: &Config) -> DaemonSet {
 impl World {
     /// All nodes hold the list.
     pub(crate) fn new(seed: u64, nodes: usize, config: Config, registry: Registry) -> Self {
+        let mut world = Self::empty(seed, nodes, config, registry);
+        for _ in 0..2 {
+            for node in world.nodes.clone() {
+                world.control(&node);
+                world.kubelet(&node);
+            }
+        }
+        world.restart_daemon();
+        world.requests = 0;
+        world
+    }
+
+    /// The Go image puller's `DaemonSet` has just been taken over: each node has a pod of it, which holds this list,
+    /// and none of ours.
+    pub(crate) fn adopting(
+        seed: u64,
+        nodes: usize,
+        config: Config,
+        registry: Registry,
+        old: &[(&str, &str)],
+    ) -> Self {
+        let mut world = Self::empty(seed, nodes, config, registry);
+        let containers: Vec<_> = old
+            .iter()
+            .map(|(name, image)| json!({"name": name, "image": image, "command": ["/kip/sleep"], "imagePullPolicy": "Always"}))
+            .collect();
+        let pod = json!({"metadata": {"labels": {"test": "daemonset-test"}}, "spec": {"containers": containers}});
+        for node in world.nodes.clone() {
+            let pod: LeanPod = serde_json::from_value(pod.clone()).expect("it is a pod");
+            let (_, facts) = pod.into_facts(&mut Interner::default(), world.now);
+            assert_eq!(facts.duty, Duty::Leftover);
+            world.made += 1;
+            let facts = PodFacts {
+                uid: format!("uid-{}", world.made),
+                created: Some(Timestamp::UNIX_EPOCH),
+                node: node.clone(),
+                ..facts
+            };
+            world.put(format!("test-po-{}", world.made), facts);
+            world.kubelet(&node);
+            world.kubelet(&node);
+        }
+        world.restart_daemon();
+        world.requests = 0;
+        world
+    }
+
+    fn empty(seed: u64, nodes: usize, config: Config, registry: Registry) -> Self {
         let desired = desired(&config);
         let live = Live {
             uid: "ds".to_owned(),
@@ -110,11 +160,12 @@ impl World {
             annotations: BTreeMap::from([(TEMPLATE_GENERATION.to_owned(), "1".to_owned())]),
             owners: Vec::new(),
             finalizers: Vec::new(),
+            is_of_original: false,
             selector: BTreeMap::new(),
             wanted_nodes: i32::try_from(nodes).expect("few"),
             restarted_at: None,
         };
-        let mut world = Self {
+        Self {
             lots: Lots::new(seed),
             nodes: (0..nodes).map(|n| format!("node-{n:03}")).collect(),
             now: Timestamp::from_second(1000).expect("in range"),
@@ -140,16 +191,7 @@ impl World {
             news: Vec::new(),
             next: Next::default(),
             log: Vec::new(),
-        };
-        for _ in 0..2 {
-            for node in world.nodes.clone() {
-                world.control(&node);
-                world.kubelet(&node);
-            }
         }
-        world.restart_daemon();
-        world.requests = 0;
-        world
     }
 
     // === what people and fate do ===
