@@ -15,6 +15,8 @@ mod documented;
 mod helm;
 #[path = "chart/objects.rs"]
 mod objects;
+#[path = "chart/original.rs"]
+mod original;
 #[path = "chart/pod.rs"]
 mod pod;
 #[path = "chart/restricted.rs"]

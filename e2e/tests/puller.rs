@@ -2,6 +2,8 @@
 //!
 //! `hack/run-e2e.sh` makes the cluster and runs them, one after another: some stop parts of the cluster.
 
+#[path = "puller/adoption.rs"]
+mod adoption;
 #[path = "puller/config.rs"]
 mod config;
 #[path = "puller/faults.rs"]

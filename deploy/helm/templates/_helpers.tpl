@@ -37,6 +37,15 @@ name in a Role's resourceNames grants the right on every object: so no name, no 
 {{- include "kubernetes-image-puller.checkedName" (dict "field" "serviceAccount.name" "value" .Values.serviceAccount.name "max" 253 "subdomain" true "example" "k8s-image-puller") -}}
 {{- end }}
 
+{{/* The daemon's image. The one of the Go image puller would run that program with rights that are not enough for it. */}}
+{{- define "kubernetes-image-puller.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- if eq $repository "quay.io/eclipse/kubernetes-image-puller" -}}
+{{- fail (printf "image.repository: %q is the Go image puller's image, which this chart cannot run; set image.repository and image.tag to where you pushed this image, for example registry.example.com/team/kubernetes-image-puller" $repository) -}}
+{{- end -}}
+{{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end }}
+
 {{/*
 Labels of every object, and of the daemon's pod, which must not restart for a new version of the chart alone. The
 component is never "holder" or "fetcher": the DaemonSet selects its pods by those.

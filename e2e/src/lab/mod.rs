@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod logs;
 pub mod openshift;
+pub mod original;
 pub mod proxy;
 pub mod recorder;
 pub mod release;

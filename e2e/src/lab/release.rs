@@ -1,5 +1,6 @@
 //! The chart, installed by Helm as a user does.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, ensure};
@@ -21,10 +22,23 @@ impl Release {
     /// # Errors
     /// What Helm says.
     pub async fn install(namespace: &str, values: &Value) -> Result<Self> {
+        Self::install_chart(&own_chart(), namespace, values, &[]).await
+    }
+
+    /// `helm install` of another chart under the same name, with further arguments.
+    ///
+    /// # Errors
+    /// What Helm says.
+    pub async fn install_chart(
+        chart: &Path,
+        namespace: &str,
+        values: &Value,
+        more: &[&str],
+    ) -> Result<Self> {
         let release = Self {
             namespace: namespace.to_owned(),
         };
-        release.helm("install", Some(values), &[]).await?;
+        release.helm("install", Some((chart, values)), more).await?;
         Ok(release)
     }
 
@@ -33,8 +47,24 @@ impl Release {
     /// # Errors
     /// What Helm says.
     pub async fn upgrade(&self, values: &Value) -> Result<()> {
-        self.helm("upgrade", Some(values), &["--force-conflicts"])
+        self.upgrade_with(values, &["--force-conflicts"]).await
+    }
+
+    /// `helm upgrade` with values and further arguments.
+    ///
+    /// # Errors
+    /// What Helm says.
+    pub async fn upgrade_with(&self, values: &Value, more: &[&str]) -> Result<()> {
+        self.helm("upgrade", Some((&own_chart(), values)), more)
             .await
+    }
+
+    /// `helm rollback` to the revision before, with further arguments.
+    ///
+    /// # Errors
+    /// What Helm says.
+    pub async fn rollback(&self, more: &[&str]) -> Result<()> {
+        self.helm("rollback", None, more).await
     }
 
     /// `helm uninstall`.
@@ -46,13 +76,13 @@ impl Release {
             .await
     }
 
-    async fn helm(&self, verb: &str, values: Option<&Value>, more: &[&str]) -> Result<()> {
+    async fn helm(&self, verb: &str, chart: Option<(&Path, &Value)>, more: &[&str]) -> Result<()> {
         let mut command = Command::new("helm");
         command
             .args([verb, NAME, "--namespace", &self.namespace])
             .args(more);
-        if let Some(values) = values {
-            command.arg(repository().join("deploy/helm"));
+        if let Some((chart, values)) = chart {
+            command.arg(chart);
             for (key, value) in values.as_object().into_iter().flatten() {
                 command.arg("--set-json").arg(format!("{key}={value}"));
             }
@@ -65,6 +95,10 @@ impl Release {
         );
         Ok(())
     }
+}
+
+fn own_chart() -> PathBuf {
+    repository().join("deploy/helm")
 }
 
 async fn run(mut command: Command) -> Result<Output> {

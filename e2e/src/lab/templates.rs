@@ -2,6 +2,7 @@
 //! apply`.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -46,7 +47,14 @@ pub async fn apply(object: &Value, namespace: &str, more: &[&str]) -> Result<Str
 /// # Errors
 /// What is wrong with the template or the arguments.
 pub fn process(name: &str, arguments: &[impl AsRef<str>]) -> Result<Value> {
-    let path = repository().join("deploy/openshift").join(name);
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    process_file(&repository().join("deploy/openshift").join(name), arguments)
+}
+
+/// The same for a template that is elsewhere.
+///
+/// # Errors
+/// What is wrong with the template or the arguments.
+pub fn process_file(path: &Path, arguments: &[impl AsRef<str>]) -> Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     Ok(Template::parse(&text)?.process(arguments)?)
 }

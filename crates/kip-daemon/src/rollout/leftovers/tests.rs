@@ -7,7 +7,7 @@ use crate::cluster::{ContainerState, Failure, FailureKind, Live, PodFacts};
 use crate::config::Config;
 use crate::plan::PodName;
 use crate::pods::{Interner, LeanPod};
-use crate::rollout::{Facts, Step, next};
+use crate::rollout::{Facts, Next, Step, next};
 use crate::settings::Settings;
 
 type Pods = BTreeMap<String, PodFacts>;
@@ -57,8 +57,7 @@ fn config(more: &[(&str, &str)]) -> Config {
     Config::from_settings(&Settings::from_vars(vars).unwrap()).unwrap()
 }
 
-/// Whether the pod called `old` goes, where the others are as given.
-fn goes(config: &Config, wanted_nodes: i32, pods: &Pods) -> bool {
+fn decide(config: &Config, wanted_nodes: i32, pods: &Pods) -> Next {
     let live = Live {
         uid: "ds".to_owned(),
         created: Some(Timestamp::UNIX_EPOCH),
@@ -75,13 +74,18 @@ fn goes(config: &Config, wanted_nodes: i32, pods: &Pods) -> bool {
         wanted_nodes,
         restarted_at: None,
     };
-    let next = next(&Facts {
+    next(&Facts {
         config,
         content: "h",
         live: &live,
         pods,
         now: Timestamp::UNIX_EPOCH,
-    });
+    })
+}
+
+/// Whether the pod called `old` goes, where the others are as given.
+fn goes(config: &Config, wanted_nodes: i32, pods: &Pods) -> bool {
+    let next = decide(config, wanted_nodes, pods);
     match next.step {
         None => {
             assert!(next.leftovers == 1 || config.rollout.paused);
@@ -150,6 +154,24 @@ fn it_goes_when_a_pod_of_ours_runs_what_it_runs_of_the_list() {
         let pods = beside(leftover(old), Some(holder(ours)));
         assert_eq!(goes(&config(&[]), 1, &pods), expected, "{old:?} {ours:?}");
     }
+}
+
+#[test]
+fn it_stays_where_no_sleeper_of_ours_starts() {
+    let ContainerState::Failed(no_sleep) = failed(FailureKind::Start) else {
+        unreachable!("it has failed");
+    };
+    let ours = PodFacts {
+        init_failure: Some(no_sleep),
+        ..holder(&[
+            ("a:1", ContainerState::Waiting),
+            ("b:1", ContainerState::Waiting),
+        ])
+    };
+    let old = leftover(&[("a:1", ContainerState::Running)]);
+    let pods = beside(old, Some(ours));
+    let next = decide(&config(&[]), 1, &pods);
+    assert_eq!(next.leftovers, 1, "{next:?}");
 }
 
 #[test]
