@@ -168,6 +168,18 @@ impl Writer {
         Ok(LeanPod::from(made).into_facts(&mut Interner::default(), Timestamp::now()))
     }
 
+    /// Asks whether a pod would be made; none is.
+    ///
+    /// # Errors
+    /// Why not, in the API server's words.
+    pub async fn try_pod(&self, pod: &Pod) -> Result<(), ApiError> {
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(MANAGER.to_owned()),
+        };
+        bounded(self.pods.create(&params, pod)).await.map(drop)
+    }
+
     /// Deletes a pod, if it is still as it was seen. Tells whether it was.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ use crate::api_error::{bounded, chain};
 use crate::config::startup::Identity;
 use crate::desired::Owner;
 use crate::desired::names::MANAGER;
+use crate::metrics::Metrics;
 
 /// What an Event is about: a closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +41,10 @@ pub enum Reason {
     ImageFailed,
     /// A node that is to have the images has no pod.
     PodsMissing,
+    /// A fetcher is not let in.
+    FetchRefused,
+    /// A policy makes sleepers ask the registry at each start.
+    AlwaysPulled,
     /// A round got nowhere on its first node.
     RolloutStopped,
     /// A round could not be brought to its end on a node.
@@ -59,6 +64,8 @@ impl Reason {
             Self::Contended => "Contended",
             Self::ImageFailed => "ImageFailed",
             Self::PodsMissing => "PodsMissing",
+            Self::FetchRefused => "FetchRefused",
+            Self::AlwaysPulled => "AlwaysPulled",
             Self::RolloutStopped => "RolloutStopped",
             Self::NodeSkipped => "NodeSkipped",
             Self::ImagesRefreshed => "ImagesRefreshed",
@@ -77,6 +84,8 @@ impl Reason {
             | Self::ApplyFailed
             | Self::Contended
             | Self::ImageFailed
+            | Self::FetchRefused
+            | Self::AlwaysPulled
             | Self::RolloutStopped
             | Self::NodeSkipped
             // Shorter than the reminder, so that each of those is told.
@@ -94,6 +103,8 @@ impl Reason {
             | Self::ApplyFailed
             | Self::Contended
             | Self::ImageFailed
+            | Self::FetchRefused
+            | Self::AlwaysPulled
             | Self::RolloutStopped
             | Self::NodeSkipped
             | Self::PodsMissing => "Warning",
@@ -196,6 +207,7 @@ pub async fn write(
     client: Client,
     identity: Identity,
     instance: String,
+    metrics: Metrics,
     mut rx: mpsc::Receiver<Notice>,
 ) -> Infallible {
     let api: Api<Event> = Api::namespaced(client, &identity.own_namespace);
@@ -225,6 +237,7 @@ pub async fn write(
             // An Event that cannot be written is not worth more than a line: nothing depends on it.
             if let Err(error) = bounded(api.create(&PostParams::default(), &event)).await {
                 told.forget(reason, &subject);
+                metrics.api_error(error.category());
                 warn!(
                     reason = reason.as_str(),
                     error = chain(&error),

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
-//! [`ownership`], [`original`], [`source`]. At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
+//! [`ownership`], [`original`], [`source`], [`trouble`].
+//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
 pub mod api_error;
@@ -36,6 +37,7 @@ pub mod settings;
 pub mod sizing;
 pub mod source;
 pub mod status;
+pub mod trouble;
 
 /// The image built from this repository: what brings the sleep program where no Deployment tells.
 pub const DEFAULT_IMAGE: &str = concat!("kubernetes-image-puller:", env!("CARGO_PKG_VERSION"));

@@ -1,5 +1,6 @@
 //! Metrics, in the text format of Prometheus. All labels are from closed sets or from the configuration.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 
@@ -14,6 +15,7 @@ use crate::api_error::Category;
 use crate::config::Problems;
 use crate::rollout::{Ending, Next};
 use crate::status::{ImageState, Status};
+use crate::trouble::Trouble;
 
 /// How an apply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -102,6 +104,7 @@ pub struct Metrics {
     rounds: Family<RoundLabels, Counter>,
     left: Family<ReasonLabel, Counter>,
     rollout_nodes: Family<StateLabel, Gauge>,
+    troubles: Family<ReasonLabel, Gauge>,
 }
 
 impl Metrics {
@@ -172,6 +175,12 @@ impl Metrics {
              Go image puller (leftover)",
             metrics.rollout_nodes.clone(),
         );
+        registry.register(
+            "troubles",
+            "Nodes that a trouble keeps from holding an image, or from holding it safely, by reason",
+            metrics.troubles.clone(),
+        );
+        metrics.troubles(&BTreeMap::new());
         for result in [
             ApplyResult::created,
             ApplyResult::changed,
@@ -232,6 +241,17 @@ impl Metrics {
         ] {
             self.rollout_nodes
                 .get_or_create(&StateLabel { state })
+                .set(to_i64(count));
+        }
+    }
+
+    /// On how many nodes there is which trouble; one that is not mentioned is over.
+    pub fn troubles(&self, nodes: &BTreeMap<Trouble, usize>) {
+        for trouble in Trouble::ALL {
+            let reason = trouble.as_str();
+            let count = nodes.get(&trouble).copied().unwrap_or(0);
+            self.troubles
+                .get_or_create(&ReasonLabel { reason })
                 .set(to_i64(count));
         }
     }

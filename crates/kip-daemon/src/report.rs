@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use tracing::{info, warn};
 
-use crate::cluster::{Cluster, Failure};
+use crate::cluster::{Cluster, Failure, FailureKind};
 use crate::config::Config;
 use crate::desired::content_hash_of;
 use crate::desired::names::COPY_SLEEP;
 use crate::events::{Notices, Reason};
 use crate::metrics::Metrics;
 use crate::status::{ImageState, Status, summarize};
+use crate::trouble::Trouble;
 
 /// Remembers what was told, so that it is told once.
 pub struct Reporter {
@@ -61,11 +62,11 @@ impl Reporter {
                 "every image is on every node"
             );
         }
-        self.tell_failures(config, &status);
+        self.tell_failures(config, desired, &status);
         status
     }
 
-    fn tell_failures(&mut self, config: &Config, status: &Status) {
+    fn tell_failures(&mut self, config: &Config, desired: &DaemonSet, status: &Status) {
         let images = config.groups.iter().flat_map(|group| &group.images);
         let references: BTreeMap<&str, &str> = images
             .map(|image| (image.name.as_str(), image.image.as_str()))
@@ -87,14 +88,36 @@ impl Reporter {
             // Kubelet swings between the error and its back-off; that is no news.
             let kind = format!("{:?}", failure.kind);
             if self.told.get(name) != Some(&kind) {
-                self.tell(name, references.get(name).copied(), nodes, node, failure);
+                let image = references.get(name).copied();
+                self.tell(name, image, nodes, node, failure, &hint(failure, desired));
             }
             still.insert(name.to_owned(), kind);
+        }
+        if let Some(nodes) = status.troubles.get(&Trouble::AlwaysPull) {
+            let name = Trouble::AlwaysPull.as_str();
+            if !self.told.contains_key(name) {
+                let meaning = Trouble::AlwaysPull.meaning();
+                warn!(
+                    nodes,
+                    "a policy makes sleepers ask the registry at each start"
+                );
+                let text = format!("on {nodes} node(s) {meaning}");
+                self.notices.tell(Reason::AlwaysPulled, "", text);
+            }
+            still.insert(name.to_owned(), String::new());
         }
         self.told = still;
     }
 
-    fn tell(&self, name: &str, image: Option<&str>, nodes: usize, node: &str, failure: &Failure) {
+    fn tell(
+        &self,
+        name: &str,
+        image: Option<&str>,
+        nodes: usize,
+        node: &str,
+        failure: &Failure,
+        hint: &str,
+    ) {
         let Failure {
             reason, message, ..
         } = failure;
@@ -109,9 +132,44 @@ impl Reporter {
         );
         let image = image.unwrap_or("the image of kip-sleep (KIP_IMAGE)");
         let text = format!(
-            "{name} ({image}) fails on {nodes} node(s), for example {node}: {reason}: {message}"
+            "{name} ({image}) fails on {nodes} node(s), for example {node}: {reason}: {message}{hint}"
         );
         let subject = format!("{name} {image} {:?}", failure.kind);
         self.notices.tell(Reason::ImageFailed, subject, text);
+    }
+}
+
+/// What the pods' pull secrets may have to do with it: the daemon has no right to look at a Secret, kubelet's words
+/// seldom name one, and who reads them thinks of the registry first.
+fn hint(failure: &Failure, desired: &DaemonSet) -> String {
+    if failure.kind != FailureKind::Pull {
+        return String::new();
+    }
+    let spec = desired
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.spec.as_ref());
+    let secrets = spec.and_then(|spec| spec.image_pull_secrets.as_deref());
+    let secrets: Vec<&str> = secrets
+        .iter()
+        .copied()
+        .flatten()
+        .map(|it| it.name.as_str())
+        .collect();
+    let namespace = desired.metadata.namespace.as_deref().unwrap_or_default();
+    let names = secrets.join(", ");
+    match Trouble::of_pull(&failure.message) {
+        Some(Trouble::Credentials) if secrets.is_empty() => {
+            " (the pods have no pull secret: IMAGE_PULL_SECRETS)".to_owned()
+        }
+        Some(Trouble::Credentials) => format!(
+            " (pull secrets of the pods: {names}; each must be in the namespace {namespace}, and one must be for this \
+             registry)"
+        ),
+        Some(Trouble::Registry) if !secrets.is_empty() => format!(
+            " (is the image on the node already? kubelet 1.35 or newer asks the registry again when a pull secret was \
+             made anew with other content: {names} in the namespace {namespace})"
+        ),
+        _ => String::new(),
     }
 }

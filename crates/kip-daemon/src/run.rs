@@ -98,7 +98,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let (tx, rx) = mpsc::channel(QUEUE);
     let (notices, told) = Notices::channel();
     observe_all(&client, &identity, &tx, &metrics, &mut tasks);
-    let event_writer = events::write(client.clone(), identity.clone(), options.instance, told);
+    let event_writer = events::write(
+        client.clone(),
+        identity.clone(),
+        options.instance,
+        metrics.clone(),
+        told,
+    );
     tasks.spawn(async { match event_writer.await {} });
     let controller = Controller {
         writer: Writer::new(&client, &identity),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cluster::{Cluster, ContainerState, Duty, Failure, FailureKind, PodFacts, Seen};
 use crate::config::Group;
 use crate::config::images::Image;
+use crate::trouble::Trouble;
 
 /// How far an image is on a node; the better one counts where a node has two pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,8 @@ pub struct Status {
     pub images: BTreeMap<String, ImageStatus>,
     /// Why no sleeper starts at all, from a node where it is so.
     pub init_failure: Option<(String, Failure)>,
+    /// On how many nodes there is which trouble.
+    pub troubles: BTreeMap<Trouble, usize>,
 }
 
 /// Where an image stands.
@@ -111,18 +114,43 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
     let mut images: Vec<ImageStatus> = vec![ImageStatus::default(); group.images.len()];
     for (node, pods) in by_node {
         let mut is_complete = holders.contains(node);
+        let mut troubles: BTreeSet<Trouble> = of_pods(&pods, content_hash).collect();
         for (image, entry) in images.iter_mut().zip(&group.images) {
             let (state, failure) = on_node(entry, &pods, content_hash);
             is_complete &= state == ImageState::Cached;
             *image.nodes.entry(state).or_default() += 1;
+            troubles.extend(failure.and_then(of_failure));
             let failure = failure.map(|failure| (node.to_owned(), failure.clone()));
             image.failure = image.failure.take().or(failure);
+        }
+        for trouble in troubles {
+            *status.troubles.entry(trouble).or_default() += 1;
         }
         status.complete_nodes += usize::from(is_complete);
     }
     let names = group.images.iter().map(|entry| entry.name.clone());
     status.images = names.zip(images).collect();
     status
+}
+
+/// What is wrong with the node's pods, whatever their images.
+fn of_pods(pods: &[&PodFacts], content_hash: &str) -> impl Iterator<Item = Trouble> {
+    pods.iter()
+        .filter(move |pod| pod.content_hash.as_deref() == Some(content_hash))
+        .flat_map(|pod| {
+            // A fetcher asks because it is told to.
+            let is_changed = pod.duty == Duty::Hold && pod.containers.iter().any(|it| it.asks);
+            let always = is_changed.then_some(Trouble::AlwaysPull);
+            always
+                .into_iter()
+                .chain(pod.init_failure.as_ref().and_then(of_failure))
+        })
+}
+
+fn of_failure(failure: &Failure) -> Option<Trouble> {
+    (failure.kind == FailureKind::Pull)
+        .then(|| Trouble::of_pull(&failure.message))
+        .flatten()
 }
 
 /// How far the node is with an image, and why no further. Of several pods the best counts.

@@ -14,8 +14,6 @@ use crate::server::HEARTBEAT;
 
 /// A deletion that takes longer is told: something holds it up.
 const LONG_DEATH: Duration = Duration::from_secs(10);
-/// Pods of a new object need so long at most to be made and placed; what is missing then will not come by itself.
-const PLACING: Duration = Duration::from_secs(30);
 /// After this time a Deployment that took our own one's name is our own: had ours been deleted together with its
 /// pods, this process would have been ended.
 const ADOPTION: Duration = Duration::from_secs(60);
@@ -24,7 +22,7 @@ const REMIND: Duration = Duration::from_secs(10 * 60);
 
 impl Controller {
     /// Called at each heartbeat. Events of the same subject are written only after a while, so all of it is said anew.
-    pub(super) fn look_at_what_lasts(&self, memory: &mut Memory) {
+    pub(super) async fn look_at_what_lasts(&self, memory: &mut Memory) {
         let now = Instant::now();
         memory.look_at = now + HEARTBEAT;
         if let Some(problems) = self.source.refused() {
@@ -43,7 +41,7 @@ impl Controller {
             _ => {}
         }
         self.adopt_rival(memory, now);
-        self.tell_of_missing_pods(memory);
+        self.tell_of_missing_pods(memory).await;
         if now.duration_since(memory.remind_at) > REMIND {
             memory.remind_at = now;
             memory.reporter.remind();
@@ -76,30 +74,6 @@ impl Controller {
             memory.cluster.adopt(deployment);
             memory.pace.soon(now);
         }
-    }
-
-    fn tell_of_missing_pods(&self, memory: &Memory) {
-        let status = &memory.status;
-        let Seen::Present(live) = &memory.cluster.live else {
-            return;
-        };
-        let age = live
-            .created
-            .map(|created| k8s_openapi::jiff::Timestamp::now().duration_since(created));
-        let is_young = age.is_none_or(|age| age.unsigned_abs() < PLACING);
-        if status.empty_nodes == 0 || is_young || live.terminating {
-            return;
-        }
-        let nodes = status.empty_nodes;
-        let text = match &status.unplaced {
-            Some(why) => format!("{nodes} node(s) have no pod: {why}"),
-            None => format!(
-                "{nodes} node(s) have no pod, and the DaemonSet controller could not make one (quota, limits, \
-                 admission?): `kubectl describe daemonset` tells why"
-            ),
-        };
-        debug!(nodes, why = status.unplaced, "nodes have no pod");
-        self.notices.tell(Reason::PodsMissing, "", text);
     }
 
     /// What was applied before was not there any more.

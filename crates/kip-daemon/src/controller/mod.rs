@@ -4,6 +4,7 @@ mod adopting;
 mod applying;
 mod configuring;
 mod lasting;
+mod missing;
 mod rolling;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,9 @@ use crate::schedule::Schedule;
 use crate::server::{HEARTBEAT, Health};
 use crate::source::ConfigSource;
 use crate::status::Status;
+use crate::trouble::Trouble;
+
+use self::missing::{Missing, refusal};
 
 /// Everything that the loop works with.
 pub struct Controller {
@@ -62,6 +66,9 @@ struct Memory {
     reporter: Reporter,
     status: Status,
     status_due: Option<Instant>,
+    missing: Missing,
+    /// The node whose fetcher was refused, and why.
+    unfetched: Option<(String, Option<Trouble>)>,
     /// When to look at what lasts; nothing that happens in between puts it off.
     look_at: Instant,
     remind_at: Instant,
@@ -91,6 +98,8 @@ impl Controller {
             reporter: Reporter::new(self.metrics.clone(), self.notices.clone()),
             status: Status::default(),
             status_due: None,
+            missing: Missing::default(),
+            unfetched: None,
             look_at: now + HEARTBEAT,
             remind_at: now,
         };
@@ -111,7 +120,11 @@ impl Controller {
                     () = self.act(&mut memory) => {}
                 },
                 () = at(status_due), if status_due.is_some() => self.sum_up(&mut memory),
-                () = sleep_until(look_at) => self.look_at_what_lasts(&mut memory),
+                () = sleep_until(look_at) => tokio::select! {
+                    biased;
+                    () = &mut stop => break,
+                    () = self.look_at_what_lasts(&mut memory) => {}
+                },
                 // Last: what is due must not wait for an end of what is seen.
                 Some(observation) = seen.recv() => self.absorb(observation, &mut memory).await,
             }
@@ -153,6 +166,7 @@ impl Controller {
     /// One step of the plan.
     async fn act(&mut self, memory: &mut Memory) {
         memory.pace.acting(Instant::now());
+        memory.unfetched = None;
         let Some(config) = self.source.in_force() else {
             return;
         };
@@ -219,12 +233,29 @@ impl Controller {
             "the API server did not do it"
         );
         if category.is_refusal() {
-            let text = format!("{}: {detail}", category.as_str());
-            self.notices.tell(Reason::ApplyFailed, text.clone(), text);
+            self.tell_refusal(error, &detail, memory);
         }
         if memory.ours.is_none() {
             self.health.unready(detail);
         }
+    }
+
+    fn tell_refusal(&self, error: &ApiError, detail: &str, memory: &mut Memory) {
+        let category = error.category().as_str();
+        let Some((node, trouble)) = &mut memory.unfetched else {
+            let text = format!("{category}: {detail}");
+            self.notices.tell(Reason::ApplyFailed, text.clone(), text);
+            return;
+        };
+        let found = refusal(error).map_or(Trouble::Refused, |(trouble, _)| trouble);
+        *trouble = Some(found);
+        let text = format!(
+            "the fetcher for node {node} is refused, and the rollout waits; what the nodes hold stays: {detail} ({})",
+            found.meaning()
+        );
+        self.notices
+            .tell(Reason::FetchRefused, found.as_str(), text);
+        memory.status_due.get_or_insert(Instant::now());
     }
 
     /// Where things stand, for metrics and Events.
@@ -236,6 +267,15 @@ impl Controller {
             let status = memory
                 .reporter
                 .report(config, &applied.desired, &memory.cluster);
+            memory.missing.note(&status, Instant::now());
+            let mut troubles = status.troubles.clone();
+            let fetch = memory.unfetched.as_ref().and_then(|(_, trouble)| *trouble);
+            for (trouble, nodes) in [(memory.missing.trouble(), status.empty_nodes), (fetch, 1)] {
+                if let Some(trouble) = trouble {
+                    *troubles.entry(trouble).or_default() += nodes;
+                }
+            }
+            self.metrics.troubles(&troubles);
             memory.status = status;
         }
     }

@@ -136,7 +136,9 @@ impl Controller {
         for order in orders.iter().take(AT_ONCE) {
             self.health.turn();
             let pod = fetcher(&applied.desired, &live.uid, owner, order);
+            memory.unfetched = Some((order.node.clone(), None));
             let (name, facts) = self.writer.create_pod(&pod).await?;
+            memory.unfetched = None;
             info!(
                 pod = name,
                 node = order.node,

@@ -6,6 +6,7 @@ pub mod hash;
 pub mod names;
 pub mod overlay;
 mod pod;
+mod sample;
 mod security;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 
 pub use self::fetcher::{Order, fetcher};
 use self::names::{COMPONENT, CONTENT_HASH, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
+pub use self::sample::sample;
 use crate::config::Config;
 use crate::config::startup::Identity;
 
