@@ -22,6 +22,8 @@ mod knobs;
 mod lifecycle;
 #[path = "puller/openshift.rs"]
 mod openshift;
+#[path = "puller/rights.rs"]
+mod rights;
 #[path = "puller/rollout.rs"]
 mod rollout;
 #[path = "puller/setup.rs"]

@@ -60,6 +60,7 @@ pub struct Request {
     pub answered: Timestamp,
     stage: String,
     user: User,
+    impersonated_user: Option<User>,
     user_agent: Option<String>,
     response_status: Option<ResponseStatus>,
     object_ref: Option<ObjectRef>,
@@ -117,6 +118,13 @@ impl Request {
     /// Who asked.
     pub fn user(&self) -> &str {
         &self.user.username
+    }
+
+    /// As whom; empty where somebody asked for themselves.
+    pub fn acting_as(&self) -> &str {
+        self.impersonated_user
+            .as_ref()
+            .map_or("", |user| &user.username)
     }
 
     /// By which program.

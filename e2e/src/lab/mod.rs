@@ -7,6 +7,7 @@
 
 pub mod cluster;
 pub mod daemon;
+pub mod identity;
 pub mod logs;
 pub mod openshift;
 pub mod original;
@@ -19,6 +20,7 @@ pub mod wait;
 
 pub use self::cluster::Cluster;
 pub use self::daemon::Daemon;
+pub use self::identity::Identity;
 pub use self::proxy::Proxy;
 pub use self::recorder::Recorder;
 pub use self::release::Release;
