@@ -30,5 +30,7 @@ mod rollout;
 mod setup;
 #[path = "puller/surroundings.rs"]
 mod surroundings;
+#[path = "puller/troubles.rs"]
+mod troubles;
 #[path = "puller/version.rs"]
 mod version;

@@ -85,13 +85,16 @@ impl Reporter {
         });
         let mut still = BTreeMap::new();
         for (name, nodes, node, failure) in init.chain(failing) {
-            // Kubelet swings between the error and its back-off; that is no news.
-            let kind = format!("{:?}", failure.kind);
-            if self.told.get(name) != Some(&kind) {
+            let kind = kind(failure);
+            // Kubelet swings between the error and its back-off, which may say less; that is no news.
+            let known = self.told.get(name);
+            let known = known.filter(|known| known.starts_with(&kind)).cloned();
+            if known.is_none() {
                 let image = references.get(name).copied();
-                self.tell(name, image, nodes, node, failure, &hint(failure, desired));
+                let hint = hint(failure, desired);
+                self.tell(name, image, nodes, node, failure, &hint);
             }
-            still.insert(name.to_owned(), kind);
+            still.insert(name.to_owned(), known.unwrap_or(kind));
         }
         if let Some(nodes) = status.troubles.get(&Trouble::AlwaysPull) {
             let name = Trouble::AlwaysPull.as_str();
@@ -134,9 +137,15 @@ impl Reporter {
         let text = format!(
             "{name} ({image}) fails on {nodes} node(s), for example {node}: {reason}: {message}{hint}"
         );
-        let subject = format!("{name} {image} {:?}", failure.kind);
+        let subject = format!("{name} {image} {}", kind(failure));
         self.notices.tell(Reason::ImageFailed, subject, text);
     }
+}
+
+/// What is told once: a failure for another reason is a new one.
+fn kind(failure: &Failure) -> String {
+    let trouble = Trouble::of_pull(&failure.message).map_or("", Trouble::as_str);
+    format!("{:?} {trouble}", failure.kind)
 }
 
 /// What the pods' pull secrets may have to do with it: the daemon has no right to look at a Secret, kubelet's words

@@ -90,12 +90,6 @@ impl Controller {
         let text = match &memory.missing.answer {
             Answer::Refused(trouble, words) => {
                 let meaning = trouble.meaning();
-                warn!(
-                    nodes,
-                    reason = trouble.as_str(),
-                    detail = words,
-                    "pods are refused"
-                );
                 let mut text = format!(
                     "{nodes} node(s) have no pod, the API server refuses one: {words} ({meaning})"
                 );
@@ -126,9 +120,12 @@ impl Controller {
             Ok(()) => Answer::Accepted,
             Err(error) => {
                 self.metrics.api_error(error.category());
-                refusal(&error).map_or(Answer::Unknown, |(trouble, words)| {
-                    Answer::Refused(trouble, words)
-                })
+                let Some((trouble, words)) = refusal(&error) else {
+                    return Answer::Unknown;
+                };
+                let reason = trouble.as_str();
+                warn!(reason, detail = words, "pods are refused");
+                Answer::Refused(trouble, words)
             }
         }
     }

@@ -55,7 +55,7 @@ async fn run(space: &Space, entries: &Entries) {
     space.all_held(&edited).await;
 }
 
-/// What the account has asked of the API server: nothing was refused, and all of it was needed.
+/// What the account has asked of the API server: nothing was refused.
 fn nothing_was_refused(audit: &AuditLog, user: &str, is_it: impl Fn(&Request) -> bool) {
     let requests = audit.requests().unwrap();
     let own: Vec<_> = requests.iter().filter(|it| is_it(it)).collect();
@@ -69,21 +69,20 @@ fn nothing_was_refused(audit: &AuditLog, user: &str, is_it: impl Fn(&Request) ->
         .map(|it| (it.resource(), it.verb.as_str()))
         .collect();
     let granted = |(_, resource, _, verbs): &(_, &'static str, _, &'static [&'static str])| {
-        verbs
-            .iter()
-            .map(|verb| (*resource, *verb))
-            .collect::<Vec<_>>()
+        // A watch that was let in is in the log when it has ended, and one that was refused is there at once.
+        let verbs = verbs.iter().filter(|verb| **verb != "watch");
+        verbs.map(|verb| (*resource, *verb)).collect::<Vec<_>>()
     };
     let granted: BTreeSet<_> = RIGHTS.iter().flat_map(granted).collect();
     let unused: Vec<_> = granted.difference(&used).collect();
     for needed in [
+        ("daemonsets", "list"),
         ("daemonsets", "patch"),
-        ("daemonsets", "watch"),
+        ("configmaps", "list"),
+        ("pods", "list"),
         ("pods", "create"),
         ("pods", "delete"),
-        ("pods", "watch"),
         ("deployments", "get"),
-        ("configmaps", "watch"),
         ("events", "create"),
     ] {
         assert!(used.contains(&needed), "{needed:?} was not used: {used:?}");

@@ -1,0 +1,146 @@
+//! A registry that wants to know who asks. It gives out what is in the cluster's own one: both read the same folder.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::json;
+
+use super::cluster::Cluster;
+
+/// Who may ask. All have the same password.
+pub const USERS: [&str; 2] = ["one", "two"];
+const PASSWORD: &str = "secret-word";
+/// Of that password, by bcrypt.
+const HASH: &str = "$2b$05$abcdefghijklmnopqrstuuUOabO4v2PoT/v47Y.znQK.9MsMDnesq";
+
+/// The registry; it ends when this is dropped.
+pub struct Private {
+    /// `HOST:PORT`, for the nodes.
+    pub address: String,
+    folder: PathBuf,
+    hosts: Vec<PathBuf>,
+    process: Option<Child>,
+}
+
+impl Private {
+    /// Starts it, and tells the nodes to speak plain HTTP with it.
+    ///
+    /// # Errors
+    /// When the cluster is not a local one, or the registry's program is not there.
+    pub async fn start(cluster: &Cluster) -> Result<Self> {
+        let root = std::env::var("KIP_CLUSTER_DIR").context("this needs the local cluster")?;
+        let root = Path::new(&root);
+        let (host, _) = cluster.registry.split_once(':').context("HOST:PORT")?;
+        let port = TcpListener::bind((host, 0))?.local_addr()?.port();
+        let address = format!("{host}:{port}");
+        let folder = std::env::temp_dir().join(format!("kip-e2e-registry-{port}"));
+        fs::create_dir_all(&folder)?;
+        let users = USERS.map(|user| format!("{user}:{HASH}\n")).concat();
+        fs::write(folder.join("users"), users)?;
+        let config = json!({
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": {"filesystem": {"rootdirectory": root.join("registry")}},
+            "auth": {"htpasswd": {"realm": "private", "path": folder.join("users")}},
+            "http": {"addr": address, "secret": "of no use here"},
+        });
+        fs::write(folder.join("registry.yaml"), config.to_string())?;
+        let mut private = Self {
+            address,
+            folder,
+            hosts: Vec::new(),
+            process: None,
+        };
+        for node in cluster.nodes().await? {
+            let hosts = root.join("n").join(node).join("registries");
+            let hosts = hosts.join(&private.address);
+            fs::create_dir_all(&hosts)?;
+            let url = format!("http://{}", private.address);
+            let text = format!(
+                "server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
+            );
+            fs::write(hosts.join("hosts.toml"), text)?;
+            private.hosts.push(hosts);
+        }
+        private.resume()?;
+        Ok(private)
+    }
+
+    /// Starts it again.
+    ///
+    /// # Errors
+    /// When it does not serve.
+    pub fn resume(&mut self) -> Result<()> {
+        let config = self.folder.join("registry.yaml");
+        let start = |program: &str| {
+            Command::new(program)
+                .arg("serve")
+                .arg(&config)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        let process = start("docker-registry").or_else(|_| start("registry"));
+        let process = self
+            .process
+            .insert(process.context("no docker-registry in PATH")?);
+        for _ in 0..200 {
+            if TcpStream::connect(&self.address).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = process.try_wait()? {
+                bail!("the registry ended: {status}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the registry does not serve at {}", self.address)
+    }
+
+    /// Ends it, as a crash would.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // Best effort: it may have ended.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// The same image as this one of the cluster's registry, as this registry has it.
+    pub fn reference(&self, public: &str) -> String {
+        let name = public.split_once('/').map_or(public, |(_, name)| name);
+        format!("{}/{name}", self.address)
+    }
+
+    /// The pull secret of one of the users.
+    ///
+    /// # Panics
+    /// Never: all of it is text.
+    #[allow(clippy::expect_used, reason = "only literals and texts get here")]
+    pub fn secret(&self, name: &str, user: &str) -> Secret {
+        let entry = json!({"username": user, "password": PASSWORD});
+        let auths = json!({"auths": {self.address.as_str(): entry}});
+        serde_json::from_value(json!({
+            "metadata": {"name": name},
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": auths.to_string()},
+        }))
+        .expect("it is a Secret")
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        self.stop();
+        // Best effort: files of a cluster that goes, and in the folder for temporary ones.
+        for hosts in &self.hosts {
+            let _ = fs::remove_dir_all(hosts);
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
