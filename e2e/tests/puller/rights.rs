@@ -1,5 +1,10 @@
 //! The daemon's rights: exactly those that are written here, enough for all that it does, and missed by name.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, in its helper functions as well"
+)]
+
 #[path = "rights/asking.rs"]
 mod asking;
 #[path = "rights/course.rs"]

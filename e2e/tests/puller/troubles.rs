@@ -1,5 +1,10 @@
 //! Troubles that a cluster makes: each is told by its name, in a metric and in an Event, and nothing is let go for it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by a panic, in its helper functions as well"
+)]
+
 #[path = "troubles/always.rs"]
 mod always;
 #[path = "troubles/secrets.rs"]
@@ -79,7 +84,7 @@ async fn a_quota_that_is_too_small_is_named_for_pods_and_for_fetchers() {
         let before = space.fingerprints().await.unwrap();
 
         // No room for a fetcher.
-        entries[0].1 = setup::push_images(&space.cluster, 1, 64)[0].1.clone();
+        entries[0].1 = setup::push_images(&space.cluster, 1, 64).remove(0).1;
         let edit = json!({"IMAGES": setup::list(&entries)});
         space.edit_config(edit).await.unwrap();
         space

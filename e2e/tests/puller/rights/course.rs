@@ -20,7 +20,10 @@ const REFRESHED: &str = "kubernetes-image-puller/refresh-handled";
 async fn run(space: &Space, entries: &Entries) {
     space.all_held(entries).await;
     let mut edited = entries.clone();
-    edited[0].1 = setup::push_images(&space.cluster, 1, 64)[0].1.clone();
+    edited[0] = (
+        entries[0].0.clone(),
+        setup::push_images(&space.cluster, 1, 64).remove(0).1,
+    );
     space
         .edit_config(json!({"IMAGES": setup::list(&edited)}))
         .await
@@ -64,7 +67,7 @@ fn nothing_was_refused(audit: &AuditLog, user: &str, is_it: impl Fn(&Request) ->
         .filter(|it| matches!(it.code(), 401 | 403))
         .collect();
     assert!(refused.is_empty(), "{user}: {refused:#?}");
-    let used: BTreeSet<(&str, &str)> = own
+    let made: BTreeSet<(&str, &str)> = own
         .iter()
         .map(|it| (it.resource(), it.verb.as_str()))
         .collect();
@@ -74,7 +77,7 @@ fn nothing_was_refused(audit: &AuditLog, user: &str, is_it: impl Fn(&Request) ->
         verbs.map(|verb| (*resource, *verb)).collect::<Vec<_>>()
     };
     let granted: BTreeSet<_> = RIGHTS.iter().flat_map(granted).collect();
-    let unused: Vec<_> = granted.difference(&used).collect();
+    let idle: Vec<_> = granted.difference(&made).collect();
     for needed in [
         ("daemonsets", "list"),
         ("daemonsets", "patch"),
@@ -85,10 +88,10 @@ fn nothing_was_refused(audit: &AuditLog, user: &str, is_it: impl Fn(&Request) ->
         ("deployments", "get"),
         ("events", "create"),
     ] {
-        assert!(used.contains(&needed), "{needed:?} was not used: {used:?}");
+        assert!(made.contains(&needed), "{needed:?} was not used: {made:?}");
     }
     println!(
-        "figure: rights: {user} made {} requests, none refused; not used: {unused:?}",
+        "figure: rights: {user} made {} requests, none refused; not used: {idle:?}",
         own.len()
     );
 }

@@ -94,7 +94,7 @@ async fn each_missing_right_is_counted_and_named() {
         let mut list = entries;
         for (verb, reason) in [("create", "FetchRefused"), ("delete", "ApplyFailed")] {
             give(space, &without(&all, "pods", verb)).await;
-            list[0].1 = setup::push_images(&space.cluster, 1, 64)[0].1.clone();
+            list[0].1 = setup::push_images(&space.cluster, 1, 64).remove(0).1;
             let edit = json!({"IMAGES": setup::list(&list)});
             space.edit_config(edit).await.unwrap();
             names(&daemon, verb, "pods").await;

@@ -103,7 +103,7 @@ async fn scenario(space: &Space) {
     space.event_says("AlwaysPulled", "AlwaysPullImages").await;
     trouble_is(space, "always_pull", "2").await;
 
-    entries[0].1 = setup::push_images(&space.cluster, 1, 64)[0].1.clone();
+    entries[0].1 = setup::push_images(&space.cluster, 1, 64).remove(0).1;
     let edit = json!({"IMAGES": setup::list(&entries)});
     space.edit_config(edit).await.unwrap();
     let patient = Duration::from_secs(180);
@@ -115,7 +115,7 @@ async fn scenario(space: &Space) {
 
     // A pod made anew would ask for this one, and not start it.
     setup::remove(&space.cluster, &entries[1].1);
-    entries[0].1 = setup::push_images(&space.cluster, 1, 64)[0].1.clone();
+    entries[0].1 = setup::push_images(&space.cluster, 1, 64).remove(0).1;
     let edit = json!({"IMAGES": setup::list(&entries)});
     space.edit_config(edit).await.unwrap();
     space.event_says("NodeSkipped", "cannot be had").await;
