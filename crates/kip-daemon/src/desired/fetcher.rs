@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod,
+    Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod,
+    ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -51,11 +52,12 @@ pub fn fetcher(desired: &DaemonSet, holder_uid: &str, owner: Option<&Owner>, ord
     );
     let mut spec = template.spec.unwrap_or_default();
     spec.affinity = Some(only(&order.node));
+    request_nothing(&mut spec.resources);
     for container in spec.init_containers.iter_mut().flatten() {
-        request_nothing(container);
+        request_nothing(&mut container.resources);
     }
     for container in &mut spec.containers {
-        request_nothing(container);
+        request_nothing(&mut container.resources);
         if order.ask.contains(&container.name) {
             container.image_pull_policy = Some("Always".to_owned());
         }
@@ -109,8 +111,8 @@ fn only(node: &str) -> Affinity {
 
 /// A fetcher lives for as long as it pulls, beside a pod that has requested the same already: a node that is full
 /// still has room for it. Zero is written out, since a request that is left out becomes the limit.
-fn request_nothing(container: &mut Container) {
-    let Some(resources) = &mut container.resources else {
+fn request_nothing(resources: &mut Option<ResourceRequirements>) {
+    let Some(resources) = resources else {
         return;
     };
     let named: BTreeSet<String> = [&resources.requests, &resources.limits]
@@ -137,5 +139,91 @@ fn owned_by(daemonset: &str, holder_uid: &str, owner: Option<&Owner>) -> OwnerRe
             controller: None,
             block_owner_deletion: None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn desired() -> DaemonSet {
+        let resources =
+            json!({"requests": {"cpu": "50m"}, "limits": {"cpu": "1", "memory": "20Mi"}});
+        serde_json::from_value(json!({
+            "metadata": {"name": "keeper", "namespace": "puller"},
+            "spec": {"selector": {}, "template": {
+                "metadata": {"labels": {"app.kubernetes.io/component": "holder", "team": "x"}, "annotations": {"a": "b"}},
+                "spec": {
+                    "affinity": {"podAntiAffinity": {}},
+                    "resources": resources,
+                    "initContainers": [{"name": "copy-sleep", "imagePullPolicy": "IfNotPresent"}],
+                    "containers": [
+                        {"name": "app", "imagePullPolicy": "IfNotPresent", "resources": resources},
+                        {"name": "base", "imagePullPolicy": "IfNotPresent"},
+                    ]}}},
+        }))
+        .unwrap()
+    }
+
+    fn order(round: u64) -> Order {
+        Order {
+            node: "node.one".to_owned(),
+            round,
+            ask: BTreeSet::from(["app".to_owned()]),
+        }
+    }
+
+    #[test]
+    fn it_goes_to_its_node_asks_for_what_it_is_told_and_requests_nothing() {
+        let pod = fetcher(&desired(), "ds-1", None, &order(7));
+        let meta = &pod.metadata;
+        let labels = meta.labels.as_ref().unwrap();
+        assert_eq!(
+            (labels[COMPONENT].as_str(), labels["team"].as_str()),
+            (FETCHER, "x")
+        );
+        let annotations = meta.annotations.as_ref().unwrap();
+        for (key, value) in [
+            (ROUND, "7"),
+            (HOLDER_UID, "ds-1"),
+            (NODE, "node.one"),
+            ("a", "b"),
+        ] {
+            assert_eq!(annotations[key], value, "{key}");
+        }
+        let spec = serde_json::to_value(pod.spec.unwrap()).unwrap();
+        assert_eq!(
+            spec["affinity"],
+            json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node.one"]}]}]}}})
+        );
+        let nothing = json!({"requests": {"cpu": "0", "memory": "0"}, "limits": {"cpu": "1", "memory": "20Mi"}});
+        assert_eq!(spec["resources"], nothing);
+        assert_eq!(spec["containers"][0]["resources"], nothing);
+        assert_eq!(spec["containers"][0]["imagePullPolicy"], "Always");
+        assert_eq!(spec["containers"][1]["imagePullPolicy"], "IfNotPresent");
+        assert_eq!(spec["initContainers"][0]["imagePullPolicy"], "IfNotPresent");
+    }
+
+    #[test]
+    fn its_name_follows_from_the_order_and_its_owner_is_the_deployment_where_there_is_one() {
+        let name = |uid, round| fetcher(&desired(), uid, None, &order(round)).metadata.name;
+        assert_eq!(name("ds-1", 7), name("ds-1", 7));
+        assert_ne!(name("ds-1", 7), name("ds-1", 8));
+        assert_ne!(name("ds-1", 7), name("ds-2", 7));
+        let deployment = Owner {
+            name: "boss".to_owned(),
+            uid: "boss-1".to_owned(),
+        };
+        let owner = |owner| {
+            let pod = fetcher(&desired(), "ds-1", owner, &order(7));
+            let owner = pod.metadata.owner_references.unwrap().remove(0);
+            (owner.kind, owner.uid, owner.controller)
+        };
+        let boss = ("Deployment".to_owned(), "boss-1".to_owned(), Some(true));
+        assert_eq!(owner(Some(&deployment)), boss);
+        let holder = ("DaemonSet".to_owned(), "ds-1".to_owned(), None);
+        assert_eq!(owner(None), holder);
     }
 }
