@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context as _, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
-use kube::api::Api;
+use kube::api::{Api, ListParams};
 
 use super::logs::{AuditLog, RegistryLog};
+use super::nodes::FAKE;
 use crate::registry::Registry;
 
 /// A cluster with a registry beside it.
@@ -56,13 +57,13 @@ impl Cluster {
         format!("{}-{serial}", std::process::id())
     }
 
-    /// Names of the nodes, sorted.
+    /// Names of the nodes, sorted; those without a machine do not count.
     ///
     /// # Errors
     /// The API server's.
     pub async fn nodes(&self) -> Result<Vec<String>> {
         let list = Api::<Node>::all(self.client.clone())
-            .list(&kube::api::ListParams::default())
+            .list(&ListParams::default().labels(&format!("!{FAKE}")))
             .await?;
         let mut names: Vec<String> = list
             .items

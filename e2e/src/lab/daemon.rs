@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use super::cluster::repository;
 
-/// A running daemon; it is killed when this is dropped.
+/// A running daemon; it is killed when this is dropped, and its log printed if that is because a test has failed.
 pub struct Daemon {
     child: Child,
     port: u16,
@@ -75,6 +75,9 @@ impl Drop for Daemon {
         // Best effort: a test that has failed already is not helped by another panic.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- log of the daemon\n{}", self.log());
+        }
         let _ = std::fs::remove_file(&self.log);
     }
 }

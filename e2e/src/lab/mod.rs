@@ -7,8 +7,12 @@
 
 pub mod cluster;
 pub mod daemon;
+pub mod gate;
+pub mod history;
 pub mod identity;
+pub mod kubelet;
 pub mod logs;
+pub mod nodes;
 pub mod openshift;
 pub mod original;
 pub mod private;
@@ -21,7 +25,11 @@ pub mod wait;
 
 pub use self::cluster::Cluster;
 pub use self::daemon::Daemon;
+pub use self::gate::Gate;
+pub use self::history::{Change, History};
 pub use self::identity::Identity;
+pub use self::kubelet::{Kubelet, Mood, Pull};
+pub use self::nodes::FakeNodes;
 pub use self::private::Private;
 pub use self::proxy::Proxy;
 pub use self::recorder::Recorder;

@@ -267,6 +267,14 @@ impl Space {
         .await
     }
 
+    /// Prints the pods as they are.
+    pub(super) async fn explain_pods(&self) {
+        print_all(&self.api::<Pod>(), |p| {
+            serde_json::to_value((&p.metadata, &p.status))
+        })
+        .await;
+    }
+
     async fn explain(&self) {
         eprintln!("---- namespace {}", self.name);
         print_all(&self.api::<Deployment>(), |d| {
@@ -275,10 +283,7 @@ impl Space {
         .await;
         print_all(&self.api::<DaemonSet>(), |d| serde_json::to_value(d)).await;
         print_all(&self.api::<ConfigMap>(), |c| serde_json::to_value(&c.data)).await;
-        print_all(&self.api::<Pod>(), |p| {
-            serde_json::to_value((&p.metadata, &p.status))
-        })
-        .await;
+        self.explain_pods().await;
         if let Ok(pod) = self.daemon_pod().await {
             let log = self
                 .api::<Pod>()
