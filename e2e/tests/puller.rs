@@ -26,6 +26,8 @@ mod openshift;
 mod rights;
 #[path = "puller/rollout.rs"]
 mod rollout;
+#[path = "puller/rollout_api.rs"]
+mod rollout_api;
 #[path = "puller/setup.rs"]
 mod setup;
 #[path = "puller/surroundings.rs"]
