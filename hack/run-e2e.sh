@@ -85,7 +85,7 @@ fi
 skip=()
 if [ "$kind_of" = kind ]; then
   # These stop parts of the cluster, read its containerd and its logs, or need an API of Kubernetes 1.36.
-  skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip made_again_within_a_second)
+  skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip rights:: --skip troubles:: --skip made_again_within_a_second)
   say "not run on kind: ${skip[*]//--skip/}"
 fi
 cargo test --locked -p kip-e2e --test puller -- --test-threads=1 --nocapture "${skip[@]}" "${names[@]}"
