@@ -260,7 +260,6 @@ mod tests {
                 is_of_original: false,
                 selector: BTreeMap::new(),
                 wanted_nodes: 3,
-                misscheduled_nodes: 0,
                 restarted_at: None,
             }),
             ..Cluster::default()

@@ -10,8 +10,6 @@ mod leftovers;
 mod look;
 #[path = "rollout/nodes.rs"]
 mod nodes;
-#[path = "rollout/unkind.rs"]
-mod unkind;
 #[path = "rollout/world.rs"]
 mod world;
 

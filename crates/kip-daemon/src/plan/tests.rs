@@ -39,7 +39,6 @@ fn live() -> Live {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
         wanted_nodes: 2,
-        misscheduled_nodes: 0,
         restarted_at: None,
     }
 }

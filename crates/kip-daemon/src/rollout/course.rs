@@ -154,16 +154,7 @@ impl<'a> Rollout<'a> {
         };
         if !round.refresh {
             let outdated = todo.iter().filter(|(_, node)| node.is_outdated);
-            // Another first node in each round: the last one may be the only one that is broken.
-            let count = outdated.clone().count();
-            let turn = usize::try_from(round.number).unwrap_or(0);
-            let skip = if is_proven || count == 0 {
-                0
-            } else {
-                turn % count
-            };
             let orders = outdated
-                .skip(skip)
                 .take(room)
                 .map(|(name, _)| order(name, BTreeSet::new()));
             return orders.collect();

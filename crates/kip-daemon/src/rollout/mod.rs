@@ -125,13 +125,11 @@ pub fn next(facts: &Facts<'_>) -> Next {
     };
     let holders = nodes.values().filter(|node| node.holder.is_some()).count();
     let wanted = usize::try_from(facts.live.wanted_nodes).unwrap_or(0);
-    // Pods on nodes that should have none, for example since a taint: they are not among the wanted ones.
-    let misscheduled = usize::try_from(facts.live.misscheduled_nodes).unwrap_or(0);
     let rollout = Rollout {
         facts,
         nodes,
         clock: clock(facts),
-        is_whole: holders >= wanted + misscheduled,
+        is_whole: holders >= wanted,
     };
     if facts.config.rollout.paused || facts.live.observed_generation < facts.live.generation {
         return next;
@@ -196,34 +194,18 @@ impl<'a> Rollout<'a> {
     fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
         // While a pod of the DaemonSet is missing somewhere, a fetcher alone may hold what it will hold. When none is
         // missing, a node without one is not to have any.
-        // The numbers may be behind what happens: only what has been so for long counts.
-        let mut is_unwanted = |pod: &PodFacts| {
-            let until = pod.first_seen.saturating_add(self.clock.settling * 2);
-            let until = until.unwrap_or(Timestamp::MAX);
-            if node.holder.is_some() || !self.is_whole {
-                return false;
-            }
-            if self.facts.now < until {
-                next.wake_at(until);
-            }
-            self.facts.now >= until
-        };
+        let is_unwanted = node.holder.is_none() && self.is_whole;
         let mut gone = Vec::new();
-        gone.extend(
-            node.fetcher
-                .filter(|fetcher| is_unwanted(fetcher.pod))
-                .map(pod_name),
-        );
-        let mut kept = 0;
         for other in &node.others {
-            if is_unwanted(other.pod) || node.is_needless(other.pod, self.facts.content, self.clock)
-            {
+            if is_unwanted || node.is_needless(other.pod, self.facts.content, self.clock) {
                 gone.push(pod_name(*other));
             } else {
-                kept += 1;
+                next.kept += 1;
             }
         }
-        next.kept += kept;
+        if is_unwanted {
+            gone.extend(node.fetcher.map(pod_name));
+        }
         gone
     }
 }

@@ -72,7 +72,6 @@ fn decide(config: &Config, wanted_nodes: i32, pods: &Pods) -> Next {
         is_of_original: false,
         selector: BTreeMap::new(),
         wanted_nodes,
-        misscheduled_nodes: 0,
         restarted_at: None,
     };
     next(&Facts {
