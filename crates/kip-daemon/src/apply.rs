@@ -106,16 +106,7 @@ impl Writer {
             "resourceVersion": live.resource_version(),
             "uid": live.uid(),
         }});
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        bounded(
-            self.daemonsets
-                .patch(&self.daemonset, &params, &Patch::Merge(patch)),
-        )
-        .await?;
-        Ok(())
+        self.merge(patch).await.map(drop)
     }
 
     async fn server_side_apply(&self, desired: &DaemonSet) -> Result<DaemonSet, ApiError> {
@@ -139,13 +130,7 @@ impl Writer {
             "resourceVersion": seen.resource_version,
             "uid": seen.uid,
         }});
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let patch = Patch::Merge(patch);
-        let patched = self.daemonsets.patch(&self.daemonset, &params, &patch);
-        match bounded(patched).await {
+        match self.merge(patch).await {
             Ok(object) => Ok((true, Live::from(&object))),
             Err(error) if error.category() == Category::Conflict => {
                 let object = bounded(self.daemonsets.get(&self.daemonset)).await?;
@@ -155,16 +140,21 @@ impl Writer {
         }
     }
 
+    async fn merge(&self, patch: serde_json::Value) -> Result<DaemonSet, ApiError> {
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        bounded(self.daemonsets.patch(&self.daemonset, &params, &patch)).await
+    }
+
     /// Makes a pod. Gives back its name and facts.
     ///
     /// # Errors
     /// The API server's.
     pub async fn create_pod(&self, pod: &Pod) -> Result<(String, PodFacts), ApiError> {
-        let params = PostParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        let made = bounded(self.pods.create(&params, pod)).await?;
+        let made = self.post(pod, false).await?;
         Ok(LeanPod::from(made).into_facts(&mut Interner::default(), Timestamp::now()))
     }
 
@@ -173,11 +163,15 @@ impl Writer {
     /// # Errors
     /// Why not, in the API server's words.
     pub async fn try_pod(&self, pod: &Pod) -> Result<(), ApiError> {
+        self.post(pod, true).await.map(drop)
+    }
+
+    async fn post(&self, pod: &Pod, dry_run: bool) -> Result<Pod, ApiError> {
         let params = PostParams {
-            dry_run: true,
+            dry_run,
             field_manager: Some(MANAGER.to_owned()),
         };
-        bounded(self.pods.create(&params, pod)).await.map(drop)
+        bounded(self.pods.create(&params, pod)).await
     }
 
     /// Deletes a pod, if it is still as it was seen. Tells whether it was.

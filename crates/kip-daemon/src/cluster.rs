@@ -172,7 +172,7 @@ fn own_container(pod: &PodSpec) -> Option<&Container> {
 }
 
 /// What is of interest of the `DaemonSet` as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Live {
     /// Its uid: another one is another object of the same name.
     pub uid: String,
@@ -259,7 +259,7 @@ impl From<&DaemonSet> for Live {
 }
 
 /// What is of interest of a pod of the `DaemonSet`, or of a fetcher.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
     /// Its uid.
     pub uid: String,
@@ -305,9 +305,10 @@ impl PodFacts {
 }
 
 /// What a pod is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Duty {
     /// It keeps images: a pod of the `DaemonSet`.
+    #[default]
     Hold,
     /// It brings images to a node, for the round of this number under the `DaemonSet` of this uid.
     Fetch {

@@ -72,33 +72,13 @@ impl Reason {
         }
     }
 
-    /// How long the same is not told again. What is found at every try, or at every deletion, would else drown
-    /// everything; what somebody did is told each time.
-    fn silence(self) -> Duration {
-        match self {
-            Self::ConfigurationApplied | Self::DaemonSetAdopted | Self::ImagesRefreshed => {
-                Duration::ZERO
-            }
-            Self::DaemonSetCreated => Duration::from_secs(60),
-            Self::InvalidConfiguration
-            | Self::ApplyFailed
-            | Self::Contended
-            | Self::ImageFailed
-            | Self::FetchRefused
-            | Self::AlwaysPulled
-            | Self::RolloutStopped
-            | Self::NodeSkipped
-            // Shorter than the reminder, so that each of those is told.
-            | Self::PodsMissing => Duration::from_secs(9 * 60),
-        }
-    }
-
-    fn type_(self) -> &'static str {
+    /// Whether something is wrong.
+    fn is_warning(self) -> bool {
         match self {
             Self::ConfigurationApplied
             | Self::DaemonSetCreated
             | Self::DaemonSetAdopted
-            | Self::ImagesRefreshed => "Normal",
+            | Self::ImagesRefreshed => false,
             Self::InvalidConfiguration
             | Self::ApplyFailed
             | Self::Contended
@@ -107,7 +87,28 @@ impl Reason {
             | Self::AlwaysPulled
             | Self::RolloutStopped
             | Self::NodeSkipped
-            | Self::PodsMissing => "Warning",
+            | Self::PodsMissing => true,
+        }
+    }
+
+    /// How long the same is not told again. What is found at every try, or at every deletion, would else drown
+    /// everything; what somebody did is told each time.
+    fn silence(self) -> Duration {
+        if self.is_warning() {
+            // Shorter than the reminder, so that each of those is told.
+            Duration::from_secs(9 * 60)
+        } else if self == Self::DaemonSetCreated {
+            Duration::from_secs(60)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn type_(self) -> &'static str {
+        if self.is_warning() {
+            "Warning"
+        } else {
+            "Normal"
         }
     }
 }

@@ -12,8 +12,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use sha2::{Digest as _, Sha256};
 
-use super::Owner;
 use super::names::{COMPONENT, FETCHER, HOLDER_UID, NODE, ROUND};
+use super::{Owner, owner_reference};
 
 /// What a fetcher is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,16 +129,9 @@ fn owned_by(daemonset: &str, holder_uid: &str, owner: Option<&Owner>) -> OwnerRe
     match owner {
         Some(deployment) => OwnerReference {
             controller: Some(true),
-            ..super::owner_reference(deployment)
+            ..owner_reference("Deployment", &deployment.name, &deployment.uid)
         },
-        None => OwnerReference {
-            api_version: "apps/v1".to_owned(),
-            kind: "DaemonSet".to_owned(),
-            name: daemonset.to_owned(),
-            uid: holder_uid.to_owned(),
-            controller: None,
-            block_owner_deletion: None,
-        },
+        None => owner_reference("DaemonSet", daemonset, holder_uid),
     }
 }
 

@@ -71,7 +71,7 @@ pub fn daemon_set(identity: &Identity, config: &Config, surroundings: &Surroundi
             owner_references: surroundings
                 .owner
                 .as_ref()
-                .map(|owner| vec![owner_reference(owner)]),
+                .map(|owner| vec![owner_reference("Deployment", &owner.name, &owner.uid)]),
             ..ObjectMeta::default()
         },
         spec: Some(DaemonSetSpec {
@@ -117,13 +117,13 @@ fn labels(daemonset: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// Without `blockOwnerDeletion`: that would need a right on the Deployment's finalizers.
-fn owner_reference(owner: &Owner) -> OwnerReference {
+/// Without `blockOwnerDeletion`: that would need a right on the owner's finalizers.
+fn owner_reference(kind: &str, name: &str, uid: &str) -> OwnerReference {
     OwnerReference {
         api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        name: owner.name.clone(),
-        uid: owner.uid.clone(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        uid: uid.to_owned(),
         controller: None,
         block_owner_deletion: None,
     }

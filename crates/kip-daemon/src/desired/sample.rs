@@ -4,6 +4,8 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use super::owner_reference;
+
 /// The next pod of this object.
 pub fn sample(desired: &DaemonSet, uid: &str) -> Pod {
     let template = desired.spec.as_ref().map(|spec| spec.template.clone());
@@ -15,13 +17,8 @@ pub fn sample(desired: &DaemonSet, uid: &str) -> Pod {
             generate_name: Some(format!("{daemonset}-")),
             namespace: desired.metadata.namespace.clone(),
             owner_references: Some(vec![OwnerReference {
-                api_version: "apps/v1".to_owned(),
-                kind: "DaemonSet".to_owned(),
-                name: daemonset,
-                uid: uid.to_owned(),
                 controller: Some(true),
-                // It would need a right on the object's finalizers.
-                block_owner_deletion: None,
+                ..owner_reference("DaemonSet", &daemonset, uid)
             }]),
             ..meta
         },

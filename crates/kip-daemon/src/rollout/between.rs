@@ -1,10 +1,10 @@
 //! Between two rounds: whether one is due, and what the last one has left.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::SignedDuration;
 
-use super::node::{Node, Stage};
-use super::{News, Next, Rollout, Round, Step, is_all_failed, pod_name, record};
+use super::node::{Node, Stage, after};
+use super::{News, Next, Rollout, Round, Step, record};
 use crate::config::rollout::Refresh;
 use crate::desired::names::{REFRESH, REFRESH_HANDLED, REFRESHED_AT};
 
@@ -38,7 +38,7 @@ impl Rollout<'_> {
         let has_come = |node: &Node<'_>| {
             node.fetcher.is_some()
                 && node.stage(self.clock) == Stage::Swap
-                && !is_all_failed(&node.brought())
+                && node.in_vain().is_none()
         };
         let is_due = retry <= self.facts.now || self.nodes.values().any(has_come);
         if !is_due {
@@ -57,7 +57,6 @@ impl Rollout<'_> {
         let live = self.facts.live;
         let written = live.annotations.get(REFRESHED_AT);
         let last = written.and_then(|text| text.parse().ok()).or(live.created);
-        let after = |time: Timestamp, delay| time.saturating_add(delay).unwrap_or(Timestamp::MAX);
         // One that failed as a whole has not written when it was.
         let failed = before.filter(|round| round.refresh && !round.proven);
         let failed = failed
@@ -80,12 +79,8 @@ impl Rollout<'_> {
         let mut gone = Vec::new();
         for node in self.nodes.values() {
             gone.extend(self.needless(node, next));
-            if let (Some(fetcher), Some(_)) = (node.fetcher, ended) {
-                match node.stage(self.clock) {
-                    Stage::Done | Stage::Overdue(_) => gone.push(pod_name(fetcher)),
-                    Stage::Busy(until) => next.wake_at(until),
-                    _ => next.kept += 1,
-                }
+            if ended.is_some() {
+                gone.extend(self.done_fetcher(node, next));
             }
         }
         (!gone.is_empty()).then_some(Step::Delete(gone))

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::ask::{self, Asks};
-use super::node::{Ending, Node, Stage, is_settled};
-use super::{News, Next, Record, Rollout, Round, Step, is_all_failed, pod_name, record};
+use super::node::{Ending, Node, Stage};
+use super::{News, Next, Record, Rollout, Round, Step, pod_name, record};
 use crate::config::Group;
 use crate::desired::Order;
 use crate::desired::names::{REFRESH_HANDLED, REFRESHED_AT};
-use crate::plan::PodName;
 
 /// Nodes that are picked in one step to ask for what nobody has asked for.
 const PROBES: usize = 20;
@@ -41,21 +40,23 @@ impl<'a> Rollout<'a> {
         for (name, node) in &self.nodes {
             gone.extend(self.needless(node, next));
             if later.has_left(name) {
-                self.clear_left(node, &mut gone, next);
+                gone.extend(self.done_fetcher(node, next));
                 continue;
             }
-            if !later.proven
-                && node.fetcher.is_some_and(|f| is_settled(f.pod))
-                && is_all_failed(&node.brought())
-            {
+            if !later.proven && node.in_vain().is_some() {
                 // It has failed in a former round. Others are tried before it.
                 next.kept += 1;
                 continue;
             }
-            let is_stale = later.refresh && !asks.stale(node).is_empty();
+            let stale = if later.refresh {
+                asks.stale(node)
+            } else {
+                BTreeSet::new()
+            };
+            let is_stale = !stale.is_empty();
             match node.stage(self.clock) {
                 Stage::Idle => match node.clearing_until(self.clock) {
-                    None => todo.push((*name, node)),
+                    None => todo.push((*name, node, stale)),
                     Some(_) if !node.is_outdated && !is_stale => {}
                     Some(until) if self.clock.now < until => {
                         next.busy += 1;
@@ -86,7 +87,7 @@ impl<'a> Rollout<'a> {
                 }
             }
         }
-        let orders = self.orders(&later, asks, &todo, is_proven, next);
+        let orders = self.orders(&later, asks, todo, is_proven, next);
         later.proven = is_proven;
         for (node, ending) in leaving {
             later.leave(node, ending);
@@ -110,29 +111,14 @@ impl<'a> Rollout<'a> {
             return None;
         }
         self.nodes.iter().find_map(|(name, node)| {
-            let fetcher = node.fetcher.filter(|fetcher| ask::is_of(round, *fetcher))?;
-            let brought = node.brought();
-            let is_stop =
-                !round.has_left(name) && is_settled(fetcher.pod) && is_all_failed(&brought);
-            is_stop.then(|| News::Stopped {
+            node.fetcher
+                .filter(|fetcher| ask::is_of(round, *fetcher) && !round.has_left(name))?;
+            let images = node.in_vain()?.into_iter().map(str::to_owned).collect();
+            Some(News::Stopped {
                 node: (*name).to_owned(),
-                images: brought
-                    .into_iter()
-                    .map(|(image, _)| image.to_owned())
-                    .collect(),
+                images,
             })
         })
-    }
-
-    /// A node that has left: its fetcher stays only where it holds something.
-    fn clear_left(&self, node: &Node<'a>, gone: &mut Vec<PodName>, next: &mut Next) {
-        let Some(fetcher) = node.fetcher else {
-            return;
-        };
-        match node.stage(self.clock) {
-            Stage::Done | Stage::Overdue(_) => gone.push(pod_name(fetcher)),
-            _ => next.kept += 1,
-        }
     }
 
     /// The next nodes, as many as there is room for.
@@ -140,7 +126,7 @@ impl<'a> Rollout<'a> {
         &self,
         round: &Round,
         mut asks: Asks<'_, 'a>,
-        todo: &[(&'a str, &Node<'a>)],
+        todo: Vec<(&'a str, &Node<'a>, BTreeSet<String>)>,
         is_proven: bool,
         next: &Next,
     ) -> Vec<Order> {
@@ -153,30 +139,27 @@ impl<'a> Rollout<'a> {
             ask,
         };
         if !round.refresh {
-            let outdated = todo.iter().filter(|(_, node)| node.is_outdated);
+            let outdated = todo.into_iter().filter(|(_, node, _)| node.is_outdated);
             let orders = outdated
                 .take(room)
-                .map(|(name, _)| order(name, BTreeSet::new()));
+                .map(|(name, _, nothing)| order(name, nothing));
             return orders.collect();
         }
         let mut orders: Vec<Order> = Vec::new();
         let mut rest = Vec::new();
-        for (name, node) in todo {
-            let stale = asks.stale(node);
+        for (name, node, stale) in todo {
             if stale.is_empty() {
-                rest.push((*name, *node));
+                rest.push((name, node));
             } else if orders.len() < room {
                 orders.push(order(name, stale));
             }
         }
         while orders.len() < room.min(PROBES) {
-            let most = rest.iter().max_by_key(|(_, node)| asks.unasked(node).len());
-            let Some((name, pairs)) = most.map(|(name, node)| (*name, asks.unasked(node))) else {
+            let unasked = rest.iter().map(|(name, node)| (*name, asks.unasked(node)));
+            let most = unasked.max_by_key(|(_, pairs)| pairs.len());
+            let Some((name, pairs)) = most.filter(|(_, pairs)| !pairs.is_empty()) else {
                 break;
             };
-            if pairs.is_empty() {
-                break;
-            }
             rest.retain(|(other, _)| *other != name);
             orders.push(order(
                 name,

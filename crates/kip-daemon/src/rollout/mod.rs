@@ -22,7 +22,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub use self::node::{Clock, Ending};
-use self::node::{Named, Node, by_node, is_of, is_outdated};
+use self::node::{Named, Node, Stage, by_node, is_of, is_outdated};
 pub use self::round::Round;
 use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
@@ -190,6 +190,17 @@ struct Rollout<'a> {
 }
 
 impl<'a> Rollout<'a> {
+    /// The fetcher of a node that is not brought further, if it can go: it stays where it holds something.
+    fn done_fetcher(&self, node: &Node<'a>, next: &mut Next) -> Option<PodName> {
+        let fetcher = node.fetcher?;
+        match node.stage(self.clock) {
+            Stage::Done | Stage::Overdue(_) => return Some(pod_name(fetcher)),
+            Stage::Busy(until) => next.wake_at(until),
+            _ => next.kept += 1,
+        }
+        None
+    }
+
     /// Fetchers of other rounds or lists that can go.
     fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
         // While a pod of the DaemonSet is missing somewhere, a fetcher alone may hold what it will hold. When none is
@@ -224,8 +235,4 @@ fn pod_name(named: Named<'_>) -> PodName {
         uid: named.pod.uid.clone(),
         resource_version: named.pod.resource_version.clone(),
     }
-}
-
-fn is_all_failed(brought: &[(&str, bool)]) -> bool {
-    !brought.is_empty() && brought.iter().all(|(_, is_failed)| *is_failed)
 }

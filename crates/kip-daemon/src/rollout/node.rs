@@ -43,6 +43,11 @@ pub struct Clock {
     pub settling: SignedDuration,
 }
 
+/// The time that is so much later, or the end of time.
+pub(super) fn after(time: Timestamp, delay: SignedDuration) -> Timestamp {
+    time.saturating_add(delay).unwrap_or(Timestamp::MAX)
+}
+
 /// How far a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -251,12 +256,7 @@ impl<'a> Node<'a> {
         if fetcher.ended {
             return Stage::Overdue(Ending::Evicted);
         }
-        let since = |delay| {
-            fetcher
-                .first_seen
-                .saturating_add(delay)
-                .unwrap_or(Timestamp::MAX)
-        };
+        let since = |delay| after(fetcher.first_seen, delay);
         if !is_settled(fetcher) {
             let (until, ending) = if fetcher.unplaced.is_some() {
                 (since(clock.placing), Ending::Unplaced)
@@ -285,9 +285,7 @@ impl<'a> Node<'a> {
                     holder.pod.first_seen.max(fetcher.first_seen)
                 });
                 // Twice: the successor is made when the fetcher is through, and nobody has noted when that was.
-                let until = from
-                    .saturating_add(clock.settling * 2)
-                    .unwrap_or(Timestamp::MAX);
+                let until = after(from, clock.settling * 2);
                 if clock.now < until {
                     Stage::Busy(until)
                 } else {
@@ -300,29 +298,26 @@ impl<'a> Node<'a> {
     /// Until when a fetcher may take to go; kubelet is silent where it takes longer.
     pub(super) fn clearing_until(&self, clock: Clock) -> Option<Timestamp> {
         let most = clock.placing + clock.settling;
-        self.clearing
-            .map(|since| since.saturating_add(most).unwrap_or(Timestamp::MAX))
+        self.clearing.map(|since| after(since, most))
     }
 
-    /// Names of what the fetcher was to bring: what it asks for, and what is not in the list of the pod that holds.
-    /// With them, whether it has failed.
-    pub(super) fn brought(&self) -> Vec<(&'a str, bool)> {
-        let Some(Named { pod: fetcher, .. }) = self.fetcher else {
-            return Vec::new();
-        };
+    /// Names of what the fetcher was to bring, if it is through and has nothing of it: what it asks for, and what is not
+    /// in the list of the pod that holds.
+    pub(super) fn in_vain(&self) -> Option<Vec<&'a str>> {
+        let Named { pod: fetcher, .. } = self.fetcher?;
         let is_new = |container: &ContainerFacts| {
             let held = self.holder.and_then(|h| h.pod.container(&container.name));
             held.is_none_or(|held| held.image != container.image)
         };
-        fetcher
-            .containers
-            .iter()
-            // Without its init container it brings nothing at all.
-            .filter(|container| {
-                fetcher.init_failure.is_some() || container.asks || is_new(container)
-            })
-            .map(|container| (&*container.name, is_failed(fetcher, container)))
-            .collect()
+        // Without its init container it brings nothing at all.
+        let is_meant = |container: &&ContainerFacts| {
+            fetcher.init_failure.is_some() || container.asks || is_new(container)
+        };
+        let meant = fetcher.containers.iter().filter(is_meant);
+        let is_in_vain = is_settled(fetcher)
+            && meant.clone().next().is_some()
+            && meant.clone().all(|container| is_failed(fetcher, container));
+        is_in_vain.then(|| meant.map(|container| &*container.name).collect())
     }
 
     /// Whether a fetcher of another round or list can go.
