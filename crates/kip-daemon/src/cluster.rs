@@ -200,6 +200,8 @@ pub struct Live {
     pub selector: BTreeMap<String, String>,
     /// On how many nodes it wants a pod.
     pub wanted_nodes: i32,
+    /// On how many nodes it has a pod and should have none.
+    pub misscheduled_nodes: i32,
     /// When somebody asked by `kubectl rollout restart` for new pods.
     pub restarted_at: Option<String>,
 }
@@ -249,6 +251,7 @@ impl From<&DaemonSet> for Live {
             is_of_original: original::has_made(daemonset),
             selector: selector.unwrap_or_default(),
             wanted_nodes: status.map_or(0, |status| status.desired_number_scheduled),
+            misscheduled_nodes: status.map_or(0, |status| status.number_misscheduled),
             restarted_at: daemonset
                 .spec
                 .as_ref()

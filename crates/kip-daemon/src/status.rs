@@ -188,7 +188,6 @@ mod tests {
     use crate::cluster::{ContainerFacts, Live};
     use crate::config::resources::Resources;
     use crate::config::scheduling::Scheduling;
-    use k8s_openapi::jiff::Timestamp;
 
     fn group(names: &[&str]) -> Group {
         let image = |name: &&str| Image {
@@ -206,20 +205,10 @@ mod tests {
 
     fn pod(node: &str, hash: &str, containers: &[(&str, ContainerState)]) -> PodFacts {
         PodFacts {
-            uid: String::new(),
-            resource_version: String::new(),
             node: node.to_owned(),
-            created: None,
-            first_seen: Timestamp::UNIX_EPOCH,
-            duty: Duty::Hold,
             taken_up: true,
-            ended: false,
-            unplaced: None,
             controller: Some("ds".to_owned()),
             content_hash: Some(hash.to_owned()),
-            restarted_at: None,
-            template_generation: None,
-            terminating: false,
             containers: containers
                 .iter()
                 .map(|(name, state)| ContainerFacts {
@@ -230,7 +219,7 @@ mod tests {
                     state: state.clone(),
                 })
                 .collect(),
-            init_failure: None,
+            ..PodFacts::default()
         }
     }
 
@@ -248,19 +237,8 @@ mod tests {
         let mut cluster = Cluster {
             live: Seen::Present(Live {
                 uid: "ds".to_owned(),
-                created: None,
-                finalizers: Vec::new(),
-                resource_version: "1".to_owned(),
-                generation: 1,
-                observed_generation: 1,
-                terminating: false,
-                labels: BTreeMap::new(),
-                annotations: BTreeMap::new(),
-                owners: Vec::new(),
-                is_of_original: false,
-                selector: BTreeMap::new(),
                 wanted_nodes: 3,
-                restarted_at: None,
+                ..Live::default()
             }),
             ..Cluster::default()
         };

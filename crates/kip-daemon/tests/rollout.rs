@@ -10,6 +10,8 @@ mod leftovers;
 mod look;
 #[path = "rollout/nodes.rs"]
 mod nodes;
+#[path = "rollout/unkind.rs"]
+mod unkind;
 #[path = "rollout/world.rs"]
 mod world;
 

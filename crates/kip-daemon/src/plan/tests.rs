@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::cluster::{Duty, PodFacts};
+use crate::cluster::PodFacts;
 use crate::desired::names::{COMPONENT, HOLDER, INSTANCE, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
 use crate::settings::Settings;
@@ -26,20 +26,16 @@ fn live() -> Live {
     Live {
         uid: "ds-1".to_owned(),
         created: Some(Timestamp::from_second(1000).unwrap()),
-        finalizers: Vec::new(),
         resource_version: "1".to_owned(),
         generation: 1,
         observed_generation: 1,
-        terminating: false,
-        labels: BTreeMap::new(),
         annotations: BTreeMap::from([(TEMPLATE_GENERATION.to_owned(), "1".to_owned())]),
         owners: vec!["boss-1".to_owned()],
-        is_of_original: false,
         selector: [(INSTANCE, "keeper"), (COMPONENT, HOLDER)]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
         wanted_nodes: 2,
-        restarted_at: None,
+        ..Live::default()
     }
 }
 
@@ -259,19 +255,12 @@ fn pods_that_hold_something_else_are_outdated_but_never_those_of_the_template_in
             uid: format!("uid-{name}"),
             resource_version: "1".to_owned(),
             created: Some(Timestamp::from_second(made).unwrap()),
-            first_seen: Timestamp::UNIX_EPOCH,
-            duty: Duty::Hold,
-            unplaced: None,
             node: name.to_owned(),
             taken_up: true,
-            ended: false,
             controller: controller.map(str::to_owned),
             content_hash: Some(hash.to_owned()),
-            restarted_at: None,
             template_generation: Some(generation.to_owned()),
-            terminating: false,
-            containers: Vec::new(),
-            init_failure: None,
+            ..PodFacts::default()
         };
         cluster.pods.insert(name.to_owned(), pod);
     };

@@ -34,6 +34,7 @@ impl Rollout<'_> {
         let Some(Time(retry)) = same.and_then(|round| round.retry.clone()) else {
             return true;
         };
+        let retry = retry.min(after(self.facts.now, self.clock.settling));
         // A fetcher that had stayed has got what was missing.
         let has_come = |node: &Node<'_>| {
             node.fetcher.is_some()
@@ -56,7 +57,11 @@ impl Rollout<'_> {
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
         let live = self.facts.live;
         let written = live.annotations.get(REFRESHED_AT);
-        let last = written.and_then(|text| text.parse().ok()).or(live.created);
+        let last = written
+            .and_then(|text| text.parse().ok())
+            // A clock that was ahead must not end refreshes for good.
+            .filter(|last| *last <= self.facts.now)
+            .or(live.created);
         // One that failed as a whole has not written when it was.
         let failed = before.filter(|round| round.refresh && !round.proven);
         let failed = failed

@@ -139,8 +139,15 @@ impl<'a> Rollout<'a> {
             ask,
         };
         if !round.refresh {
-            let outdated = todo.into_iter().filter(|(_, node, _)| node.is_outdated);
+            let mut outdated = todo;
+            outdated.retain(|(_, node, _)| node.is_outdated);
+            if !is_proven && !outdated.is_empty() {
+                // Another first node in each round: the last one may be the only one that is broken.
+                let turn = usize::try_from(round.number).unwrap_or(0) % outdated.len();
+                outdated.rotate_left(turn);
+            }
             let orders = outdated
+                .into_iter()
                 .take(room)
                 .map(|(name, _, nothing)| order(name, nothing));
             return orders.collect();

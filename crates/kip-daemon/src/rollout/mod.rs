@@ -22,7 +22,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub use self::node::{Clock, Ending};
-use self::node::{Named, Node, Stage, by_node, is_of, is_outdated};
+use self::node::{Named, Node, Stage, after, by_node, is_of, is_outdated};
 pub use self::round::Round;
 use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
@@ -125,11 +125,13 @@ pub fn next(facts: &Facts<'_>) -> Next {
     };
     let holders = nodes.values().filter(|node| node.holder.is_some()).count();
     let wanted = usize::try_from(facts.live.wanted_nodes).unwrap_or(0);
+    // Pods on nodes that should have none, for example since a taint: they are not among the wanted ones.
+    let misscheduled = usize::try_from(facts.live.misscheduled_nodes).unwrap_or(0);
     let rollout = Rollout {
         facts,
         nodes,
         clock: clock(facts),
-        is_whole: holders >= wanted,
+        is_whole: holders >= wanted + misscheduled,
     };
     if facts.config.rollout.paused || facts.live.observed_generation < facts.live.generation {
         return next;
@@ -205,18 +207,33 @@ impl<'a> Rollout<'a> {
     fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
         // While a pod of the DaemonSet is missing somewhere, a fetcher alone may hold what it will hold. When none is
         // missing, a node without one is not to have any.
-        let is_unwanted = node.holder.is_none() && self.is_whole;
+        // The numbers may be behind what happens: only what has been so for long counts.
+        let mut is_unwanted = |pod: &PodFacts| {
+            let until = after(pod.first_seen, self.clock.settling * 2);
+            if node.holder.is_some() || !self.is_whole {
+                return false;
+            }
+            if self.facts.now < until {
+                next.wake_at(until);
+            }
+            self.facts.now >= until
+        };
         let mut gone = Vec::new();
+        gone.extend(
+            node.fetcher
+                .filter(|fetcher| is_unwanted(fetcher.pod))
+                .map(pod_name),
+        );
+        let mut kept = 0;
         for other in &node.others {
-            if is_unwanted || node.is_needless(other.pod, self.facts.content, self.clock) {
+            if is_unwanted(other.pod) || node.is_needless(other.pod, self.facts.content, self.clock)
+            {
                 gone.push(pod_name(*other));
             } else {
-                next.kept += 1;
+                kept += 1;
             }
         }
-        if is_unwanted {
-            gone.extend(node.fetcher.map(pod_name));
-        }
+        next.kept += kept;
         gone
     }
 }

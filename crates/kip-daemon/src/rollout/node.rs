@@ -169,8 +169,10 @@ pub(super) fn by_node<'a>(
                         && pod.content_hash.as_deref() == Some(content)
                         && round.content == content
                 });
-                let is_usable =
-                    of_round.is_some_and(|round| *number == round.number || !round.refresh);
+                // One that has nothing is tried anew: what it lacks may be no part of the content, as the sleep image.
+                let is_usable = of_round.is_some_and(|round| {
+                    *number == round.number || (!round.refresh && !is_idle(pod))
+                });
                 if pod.terminating {
                     // That of another round has another name.
                     if of_round.is_some_and(|round| *number == round.number) {
@@ -210,18 +212,16 @@ pub(super) fn is_outdated(pod: &PodFacts, live: &Live, content: &str) -> bool {
 
 /// Whether it holds no image, and will not in a moment.
 pub(super) fn is_idle(pod: &PodFacts) -> bool {
-    pod.init_failure.is_some()
-        || !pod.taken_up
-        || (!pod.containers.is_empty()
-            && pod
-                .containers
-                .iter()
-                .all(|container| !is_had(container) && is_decided(container)))
+    let cannot = |container: &ContainerFacts| {
+        !is_had(container) && (is_decided(container) || pod.init_failure.is_some())
+    };
+    !pod.taken_up || (!pod.containers.is_empty() && pod.containers.iter().all(cannot))
 }
 
 /// Whether the image cannot be had, so far.
 pub(super) fn is_failed(pod: &PodFacts, container: &ContainerFacts) -> bool {
-    pod.init_failure.is_some()
+    // What runs is there, whatever an init container does afterwards.
+    (pod.init_failure.is_some() && !is_had(container))
         || matches!(&container.state, ContainerState::Failed(failure) if failure.kind == FailureKind::Pull)
 }
 
@@ -240,7 +240,7 @@ fn is_had(container: &ContainerFacts) -> bool {
 
 /// Whether kubelet has been through: each container runs, has run, or cannot.
 pub(super) fn is_settled(pod: &PodFacts) -> bool {
-    pod.init_failure.is_some()
+    (pod.init_failure.is_some() && !pod.containers.iter().any(is_had))
         || (!pod.containers.is_empty() && pod.containers.iter().all(is_decided))
 }
 
@@ -322,7 +322,8 @@ impl<'a> Node<'a> {
 
     /// Whether a fetcher of another round or list can go.
     pub(super) fn is_needless(&self, other: &PodFacts, content: &str, clock: Clock) -> bool {
-        if other.ended || self.fetcher.is_some_and(|fetcher| is_settled(fetcher.pod)) {
+        let is_covered = |fetcher: Named<'_>| covers(fetcher.pod, other);
+        if other.ended || is_idle(other) || self.fetcher.is_some_and(is_covered) {
             return true;
         }
         match self.holder {
@@ -348,13 +349,9 @@ fn differs(holder: &PodFacts, fetcher: &PodFacts) -> bool {
     // A pod that was made later was made from what the fetcher has brought.
     holder.created <= fetcher.created
         && fetcher.containers.iter().any(|new| {
-            holder.container(&new.name).is_some_and(|old| {
-                old.image == new.image
-                    && old
-                        .content
-                        .zip(new.content)
-                        .is_some_and(|(old, new)| old != new)
-            })
+            // The list is the same, so a name means the same image, whatever a policy has made of its reference.
+            let old = holder.container(&new.name).and_then(|old| old.content);
+            old.zip(new.content).is_some_and(|(old, new)| old != new)
         })
 }
 
@@ -363,21 +360,27 @@ fn differs(holder: &PodFacts, fetcher: &PodFacts) -> bool {
 /// of the cluster makes every pod ask. An image that only the fetcher has asked for is still on the node.
 fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
     fetcher.containers.iter().any(|new| {
-        is_failed(fetcher, new)
-            && holder
-                .container(&new.name)
-                .is_some_and(|old| is_had(old) && (old.image != new.image || !new.asks || old.asks))
+        let Some(old) = holder.container(&new.name) else {
+            return false;
+        };
+        let is_lost = is_failed(fetcher, new)
+            && is_had(old)
+            && (old.image != new.image || !new.asks || old.asks);
+        // Pulled, but no container was made of it: nothing would hold it.
+        let is_unheld = old.image == new.image
+            && old.state == ContainerState::Running
+            && matches!(&new.state, ContainerState::Failed(failure) if failure.reason.starts_with("CreateContainer"));
+        is_lost || is_unheld
     })
 }
 
 /// Whether the pod of the `DaemonSet` holds everything that the fetcher does, of what it is to hold.
 fn covers(holder: &PodFacts, fetcher: &PodFacts) -> bool {
-    holder.init_failure.is_none()
-        && is_settled(holder)
+    is_settled(holder)
         && fetcher.containers.iter().all(|fetched| {
             fetched.state != ContainerState::Running
-                || holder
-                    .container(&fetched.name)
-                    .is_none_or(|held| held.state == ContainerState::Running)
+                || holder.container(&fetched.name).is_none_or(|held| {
+                    held.image != fetched.image || held.state == ContainerState::Running
+                })
         })
 }

@@ -32,6 +32,7 @@ impl World {
         for (node, image) in self.held.difference(&self.excused) {
             let holds = self.pods.values().any(|pod| {
                 pod.node == *node
+                    && !(self.strict && pod.terminating)
                     && pod
                         .containers
                         .iter()

@@ -29,10 +29,9 @@ impl World {
 
     /// The controller of `DaemonSets` looks at a node.
     pub(crate) fn control(&mut self, node: &str) {
-        let holds = self
-            .pods
-            .values()
-            .any(|pod| pod.node == node && pod.controller.is_some() && !pod.terminating);
+        let holds = self.pods.values().any(|pod| {
+            pod.node == node && pod.controller.is_some() && (self.strict || !pod.terminating)
+        });
         let waits = self.waiting.get(node).and_then(|name| self.pods.get(name));
         let waits = waits.is_some_and(|pod| !pod.terminating);
         if holds || waits || self.live.observed_generation < self.live.generation {
@@ -82,8 +81,26 @@ impl World {
                 self.put(name, pod);
                 continue;
             }
+            if self.bad_pods.contains(&name) {
+                pod.init_failure = Some(Failure {
+                    kind: FailureKind::Pull,
+                    reason: "ErrImagePull".to_owned(),
+                    message: String::new(),
+                });
+                self.put(name, pod);
+                continue;
+            }
+            let is_fetcher = pod.controller.is_none();
             for container in &mut pod.containers {
                 if container.state == ContainerState::Running {
+                    continue;
+                }
+                if is_fetcher && self.no_start.contains(&*container.image) {
+                    container.state = ContainerState::Failed(Failure {
+                        kind: FailureKind::Start,
+                        reason: "CreateContainerError".to_owned(),
+                        message: String::new(),
+                    });
                     continue;
                 }
                 let key = (node.to_owned(), container.image.to_string());
@@ -114,6 +131,10 @@ impl World {
     pub(crate) fn put(&mut self, name: String, mut pod: PodFacts) {
         for container in &mut pod.containers {
             container.asks |= self.always_asks;
+            container.asks &= !self.never_asks;
+        }
+        if self.bad_sleep && !self.pods.contains_key(&name) {
+            self.bad_pods.insert(name.clone());
         }
         if self.pods.get(&name) == Some(&pod) {
             return;

@@ -35,6 +35,10 @@ impl Lots {
 /// What the registry has under a name; `None` is an image that is not there.
 pub(crate) type Registry = BTreeMap<String, u64>;
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of its own in which the world can be"
+)]
 pub(crate) struct World {
     pub(crate) lots: Lots,
     pub(crate) nodes: Vec<String>,
@@ -56,6 +60,15 @@ pub(crate) struct World {
     /// Pods that have no place, by the node they are for.
     pub(crate) waiting: BTreeMap<String, String>,
     pub(crate) always_asks: bool,
+    /// A policy takes `Always` off every pod.
+    pub(crate) never_asks: bool,
+    /// Pods that are going hold nothing, and their successors come when they are gone.
+    pub(crate) strict: bool,
+    /// Pods that are made now cannot have the sleep image.
+    pub(crate) bad_sleep: bool,
+    pub(crate) bad_pods: BTreeSet<String>,
+    /// Images of which no fetcher's container can be made.
+    pub(crate) no_start: BTreeSet<String>,
     pub(crate) versions: u64,
     /// What must not be let go: node and reference.
     pub(crate) held: BTreeSet<(String, String)>,
@@ -155,15 +168,9 @@ impl World {
             resource_version: "1".to_owned(),
             generation: 1,
             observed_generation: 1,
-            terminating: false,
-            labels: BTreeMap::new(),
             annotations: BTreeMap::from([(TEMPLATE_GENERATION.to_owned(), "1".to_owned())]),
-            owners: Vec::new(),
-            finalizers: Vec::new(),
-            is_of_original: false,
-            selector: BTreeMap::new(),
             wanted_nodes: i32::try_from(nodes).expect("few"),
-            restarted_at: None,
+            ..Live::default()
         };
         Self {
             lots: Lots::new(seed),
@@ -182,6 +189,11 @@ impl World {
             made: 0,
             waiting: BTreeMap::new(),
             always_asks: false,
+            never_asks: false,
+            strict: false,
+            bad_sleep: false,
+            bad_pods: BTreeSet::new(),
+            no_start: BTreeSet::new(),
             versions: 0,
             held: BTreeSet::new(),
             excused: BTreeSet::new(),

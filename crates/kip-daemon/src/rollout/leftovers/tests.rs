@@ -64,15 +64,8 @@ fn decide(config: &Config, wanted_nodes: i32, pods: &Pods) -> Next {
         resource_version: "1".to_owned(),
         generation: 1,
         observed_generation: 1,
-        terminating: false,
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        owners: Vec::new(),
-        finalizers: Vec::new(),
-        is_of_original: false,
-        selector: BTreeMap::new(),
         wanted_nodes,
-        restarted_at: None,
+        ..Live::default()
     };
     next(&Facts {
         config,

@@ -1,0 +1,131 @@
+//! A cluster that is less kind: pods that are going hold nothing, policies change pods, containers are not made, numbers
+//! are wrong.
+
+use kip_daemon::cluster::{Failure, FailureKind};
+use kip_daemon::desired::names::{REFRESHED_AT, TEMPLATE_GENERATION};
+
+use super::*;
+
+#[test]
+fn an_edit_lets_nothing_go_where_a_pod_that_is_going_holds_nothing() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 20, "a=a:1;b=b:1;c=c:1");
+        world.strict = true;
+        world.edit(&images("a=a:2;b=b:1;d=b:2"));
+        world.settle(MOST);
+        assert_eq!(world.current_nodes(), 20);
+    });
+}
+
+#[test]
+fn a_pod_on_a_node_that_is_not_wanted_any_more_does_not_make_a_fetcher_go_too_soon() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 20, "a=a:1;b=b:1;c=c:1");
+        // A taint came later: the pod stays, the node is not counted as wanted.
+        world.live.wanted_nodes = 19;
+        world.touch_live();
+        world.edit(&images("a=a:2;b=b:1;d=b:2"));
+        world.settle(MOST);
+        assert_eq!(world.current_nodes(), 20);
+    });
+}
+
+#[test]
+fn a_sleep_image_that_is_corrected_is_taken_up_though_it_is_no_part_of_the_content() {
+    let mut world = world(1, 6, "a=a:1;b=b:1");
+    world.bad_sleep = true;
+    world.edit(&images("a=a:2;b=b:1"));
+    world.settle(MOST);
+    assert_eq!(world.swaps, 0);
+    world.bad_sleep = false;
+    world.live.generation += 1;
+    let number = world.live.generation.to_string();
+    world
+        .live
+        .annotations
+        .insert(TEMPLATE_GENERATION.to_owned(), number);
+    world.touch_live();
+    for _ in 0..3 {
+        world.pass(Duration::from_secs(1300));
+        world.settle(MOST);
+    }
+    assert_eq!(world.current_nodes(), 6, "{:?}", world.news);
+}
+
+#[test]
+fn a_policy_that_takes_the_asking_away_does_not_make_a_refresh_without_end() {
+    let mut world = world(1, 5, "a=a:1;b=b:1");
+    world.never_asks = true;
+    world.annotate(REFRESH, "1");
+    world.settle(MOST);
+    assert!(world.fetchers <= 5, "{} fetchers", world.fetchers);
+    assert!(world.round().is_some_and(|round| !round.is_active()));
+}
+
+#[test]
+fn an_image_whose_container_cannot_be_made_by_the_fetcher_keeps_the_one_that_runs() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 5, "a=a:1;b=b:1;c=c:1");
+        world.strict = true;
+        world.no_start.insert("b:1".to_owned());
+        world.edit(&images("a=a:2;b=b:1;c=c:1"));
+        world.settle(MOST);
+        assert_eq!(world.swaps, 0);
+    });
+}
+
+#[test]
+fn a_sidecar_that_crashes_in_a_pod_does_not_make_it_one_that_holds_nothing() {
+    let mut world = world(1, 5, "a=a:1;b=b:1;c=c:1");
+    for name in world.pods.keys().cloned().collect::<Vec<_>>() {
+        let mut pod = world.pods[&name].clone();
+        pod.init_failure = Some(Failure {
+            kind: FailureKind::Start,
+            reason: "CrashLoopBackOff".to_owned(),
+            message: String::new(),
+        });
+        world.put(name, pod);
+    }
+    world.strict = true;
+    world.edit(&images("a=a:2;b=b:1;c=c:1"));
+    world.settle(MOST);
+    assert_eq!(world.current_nodes(), 5);
+}
+
+#[test]
+fn a_fetcher_that_brings_nothing_does_not_end_the_one_that_holds_something() {
+    let mut world = world(1, 5, "a=a:1;b=b:1;c=c:1");
+    world.strict = true;
+    world.edit(&images("a=a:typo;b=b:2;c=c:1"));
+    world.settle(MOST);
+    world.bad_sleep = true;
+    world.edit(&images("a=a:typo2;b=b:2;c=c:1"));
+    world.settle(MOST);
+    assert_eq!(world.swaps, 0);
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_end_refreshes_for_good() {
+    let mut world = World::new(1, 5, config(&[("IMAGES", "a=a:1;b=b:1")]), registry());
+    world.annotate(REFRESHED_AT, "2100-01-01T00:00:00Z");
+    world.pass(Duration::from_secs(3700));
+    world.settle_for(500);
+    assert!(world.fetchers > 0);
+}
+
+#[test]
+fn a_refresh_arrives_where_a_policy_pins_images_as_pods_are_made() {
+    let mut world = world(1, 3, "a=a:1;b=b:1");
+    for name in world.pods.keys().cloned().collect::<Vec<_>>() {
+        let mut pod = world.pods[&name].clone();
+        for container in &mut pod.containers {
+            container.image = format!("{}@old", container.image).into();
+        }
+        world.put(name, pod);
+    }
+    world.held.clear();
+    world.registry.insert("a:1".to_owned(), 500);
+    world.annotate(REFRESH, "1");
+    world.settle(MOST);
+    assert_eq!(world.swaps, 3, "{:?}", world.news);
+}
