@@ -19,6 +19,9 @@ pub enum ApiError {
     /// Somebody else changed the object between reading and writing, again and again.
     #[error("the object was changed by somebody else at every try")]
     Contended,
+    /// What was written is not in what came back.
+    #[error("{0} are not as they were written: a webhook or a policy of the cluster changes them")]
+    NotKept(&'static str),
 }
 
 /// A closed set, for metrics.
@@ -108,6 +111,7 @@ impl ApiError {
             Self::Request(error) => Category::of(error),
             Self::TimedOut => Category::Unreachable,
             Self::Contended => Category::Conflict,
+            Self::NotKept(_) => Category::Refused,
         }
     }
 

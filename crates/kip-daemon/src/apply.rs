@@ -149,12 +149,17 @@ impl Writer {
         bounded(self.daemonsets.patch(&self.daemonset, &params, &patch)).await
     }
 
-    /// Makes a pod. Gives back its name and facts.
+    /// Makes a pod, if there is none of its name. Gives back the name and the facts of the one that there is now.
     ///
     /// # Errors
     /// The API server's.
     pub async fn create_pod(&self, pod: &Pod) -> Result<(String, PodFacts), ApiError> {
-        let made = self.post(pod, false).await?;
+        let made = match self.post(pod, false).await {
+            Err(ApiError::Request(kube::Error::Api(status))) if status.is_already_exists() => {
+                bounded(self.pods.get(&pod.name_any())).await?
+            }
+            made => made?,
+        };
         Ok(LeanPod::from(made).into_facts(&mut Interner::default(), Timestamp::now()))
     }
 
@@ -172,6 +177,20 @@ impl Writer {
             field_manager: Some(MANAGER.to_owned()),
         };
         bounded(self.pods.create(&params, pod)).await
+    }
+
+    /// Whether a pod is still as it was seen, and not being deleted.
+    ///
+    /// # Errors
+    /// The API server's; a pod that is gone or another by now is none.
+    pub async fn is_as_seen(&self, pod: &PodName) -> Result<bool, ApiError> {
+        let found = bounded(self.pods.get_metadata_opt(&pod.name)).await?;
+        Ok(found.is_some_and(|found| {
+            let meta = found.metadata;
+            meta.uid.as_ref() == Some(&pod.uid)
+                && meta.resource_version.as_ref() == Some(&pod.resource_version)
+                && meta.deletion_timestamp.is_none()
+        }))
     }
 
     /// Deletes a pod, if it is still as it was seen. Tells whether it was.

@@ -335,6 +335,8 @@ pub struct ContainerFacts {
     pub asks: bool,
     /// What the image's reference stands for, by kubelet's report; `None` while there is no container.
     pub content: Option<Content>,
+    /// Whether an earlier container of it is on the node, which holds the image though it does not run.
+    pub has_run: bool,
     /// How far it is.
     pub state: ContainerState,
 }

@@ -85,6 +85,8 @@ struct LeanContainer {
     image_id: String,
     #[serde(default)]
     state: LeanState,
+    #[serde(default)]
+    last_state: LeanState,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -255,6 +257,9 @@ fn containers(
         .collect();
     let mut facts = |sleeper: LeanSleeper| {
         let status = statuses.remove(&sleeper.name);
+        let has_run = status
+            .as_ref()
+            .is_some_and(|status| status.last_state.terminated.is_some());
         let (content, state) = status.map_or((None, ContainerState::Waiting), |status| {
             (content(&status.image_id), status.state.judge())
         });
@@ -263,6 +268,7 @@ fn containers(
             image: interner.text(sleeper.image),
             asks: sleeper.image_pull_policy == "Always",
             content,
+            has_run,
             state,
         }
     };

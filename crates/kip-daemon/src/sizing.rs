@@ -92,7 +92,7 @@ impl<'a> Sizing<'a> {
             round: 0,
             ask: std::collections::BTreeSet::new(),
         };
-        let fetcher = desired::fetcher(&daemonset, "", None, &order);
+        let fetcher = desired::fetcher(&daemonset, "", None, &order, desired::Requests::Nothing);
         let holder = daemonset.spec.and_then(|spec| spec.template.spec);
         Ok(Self {
             config,

@@ -216,6 +216,7 @@ mod tests {
                     image: format!("img/{name}").into(),
                     asks: false,
                     content: None,
+                    has_run: false,
                     state: state.clone(),
                 })
                 .collect(),

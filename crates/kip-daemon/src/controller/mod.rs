@@ -5,6 +5,7 @@ mod applying;
 mod configuring;
 mod lasting;
 mod missing;
+mod news;
 mod rolling;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,6 +34,7 @@ use crate::status::Status;
 use crate::trouble::Trouble;
 
 use self::missing::{Missing, refusal};
+use self::rolling::Rolling;
 
 /// Everything that the loop works with.
 pub struct Controller {
@@ -67,8 +69,7 @@ struct Memory {
     status: Status,
     status_due: Option<Instant>,
     missing: Missing,
-    /// The node whose fetcher was refused, and why.
-    unfetched: Option<(String, Option<Trouble>)>,
+    rolling: Rolling,
     /// When to look at what lasts; nothing that happens in between puts it off.
     look_at: Instant,
     remind_at: Instant,
@@ -99,7 +100,7 @@ impl Controller {
             status: Status::default(),
             status_due: None,
             missing: Missing::default(),
-            unfetched: None,
+            rolling: Rolling::default(),
             look_at: now + HEARTBEAT,
             remind_at: now,
         };
@@ -166,7 +167,6 @@ impl Controller {
     /// One step of the plan.
     async fn act(&mut self, memory: &mut Memory) {
         memory.pace.acting(Instant::now());
-        memory.unfetched = None;
         let Some(config) = self.source.in_force() else {
             return;
         };
@@ -177,6 +177,7 @@ impl Controller {
             memory.applied.as_ref(),
             Timestamp::now(),
         );
+        let is_rolling = matches!(step, Plan::Roll(_));
         let result = match step {
             Plan::Wait(why) => {
                 self.wait(why, memory);
@@ -191,7 +192,7 @@ impl Controller {
         };
         match result {
             Ok(()) => memory.pauses.reset(),
-            Err(error) => self.failed(&error, memory),
+            Err(error) => self.failed(&error, is_rolling, memory),
         }
     }
 
@@ -215,13 +216,21 @@ impl Controller {
         }
     }
 
-    fn failed(&self, error: &ApiError, memory: &mut Memory) {
+    fn failed(&self, error: &ApiError, is_rolling: bool, memory: &mut Memory) {
+        let now = Instant::now();
         let category = error.category();
         self.metrics.api_error(category);
-        self.metrics
-            .applied(ApplyResult::failed, seconds_since_1970());
-        let pause = memory.pauses.after(category);
-        memory.pace.after(Instant::now(), pause);
+        let pause = if is_rolling && category.is_refusal() {
+            let pause = memory.rolling.pause(category, now);
+            memory.pace.at(now + pause);
+            pause
+        } else {
+            self.metrics
+                .applied(ApplyResult::failed, seconds_since_1970());
+            let pause = memory.pauses.after(category);
+            memory.pace.after(now, pause);
+            pause
+        };
         let mut detail = error.detail();
         if let Some(advice) = advice(&detail) {
             detail = format!("{detail}; {advice}");
@@ -242,7 +251,7 @@ impl Controller {
 
     fn tell_refusal(&self, error: &ApiError, detail: &str, memory: &mut Memory) {
         let category = error.category().as_str();
-        let Some((node, trouble)) = &mut memory.unfetched else {
+        let Some((node, trouble)) = &mut memory.rolling.unfetched else {
             let text = format!("{category}: {detail}");
             self.notices.tell(Reason::ApplyFailed, text.clone(), text);
             return;
@@ -269,7 +278,11 @@ impl Controller {
                 .report(config, &applied.desired, &memory.cluster);
             memory.missing.note(&status, Instant::now());
             let mut troubles = status.troubles.clone();
-            let fetch = memory.unfetched.as_ref().and_then(|(_, trouble)| *trouble);
+            let fetch = memory
+                .rolling
+                .unfetched
+                .as_ref()
+                .and_then(|(_, trouble)| *trouble);
             for (trouble, nodes) in [(memory.missing.trouble(), status.empty_nodes), (fetch, 1)] {
                 if let Some(trouble) = trouble {
                     *troubles.entry(trouble).or_default() += nodes;

@@ -3,22 +3,54 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info};
 
+use super::missing::refusal;
 use super::{Controller, Memory};
-use crate::api_error::ApiError;
-use crate::cluster::Seen;
+use crate::api_error::{ApiError, Category, Pauses};
+use crate::cluster::{Duty, PodFacts, Seen};
 use crate::desired::names::ROUND;
-use crate::desired::{Order, fetcher};
-use crate::events::Reason;
-use crate::metrics::RoundResult;
+use crate::desired::{Order, Requests, fetcher};
 use crate::plan::PodName;
-use crate::rollout::{News, Next, Record, Round, Step};
+use crate::rollout::{Next, Record, Step, Swap};
+use crate::trouble::Trouble;
 
 /// Pods that are made or deleted in one step.
 const AT_ONCE: usize = 50;
+
+/// What is remembered of the steps that could not be carried out.
+///
+/// The rollout has pauses of its own: a fetcher that is refused must not put off the healing of the `DaemonSet`.
+#[derive(Debug, Default)]
+pub(super) struct Rolling {
+    pauses: Pauses,
+    not_before: Option<Instant>,
+    /// The node whose fetcher was refused, and why.
+    pub(super) unfetched: Option<(String, Option<Trouble>)>,
+}
+
+impl Rolling {
+    /// A new configuration may mend what was refused.
+    pub(super) fn at_once(&mut self) {
+        self.pauses.reset();
+        self.not_before = None;
+    }
+
+    /// No further step before a pause is over. Gives back the pause.
+    pub(super) fn pause(&mut self, category: Category, now: Instant) -> Duration {
+        let pause = self.pauses.after(category);
+        self.not_before = Some(now + pause);
+        pause
+    }
+
+    /// When the pause ends, if there is one.
+    fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.not_before.filter(|not_before| *not_before > now)
+    }
+}
 
 impl Controller {
     pub(super) async fn roll(&self, next: Next, memory: &mut Memory) -> Result<(), ApiError> {
@@ -31,21 +63,37 @@ impl Controller {
             memory.pace.at(Instant::now() + wait.min(LONGEST_SLEEP));
         }
         let Some(step) = next.step else {
+            memory.rolling.unfetched = None;
             return Ok(());
         };
-        match step {
+        if let Some(until) = memory.rolling.paused_until(Instant::now()) {
+            memory.pace.at(until);
+            return Ok(());
+        }
+        memory.rolling.unfetched = None;
+        let has_moved = match step {
             Step::Record(record) => self.record(*record, memory).await?,
             Step::Delete(pods) => self.delete(&pods, memory).await?,
+            Step::Swap(swaps) => self.swap(&swaps, memory).await?,
             Step::Fetch(orders) => self.fetch(&orders, memory).await?,
-        }
+        };
         // There may be a next step.
-        memory.pace.soon(Instant::now());
+        let now = Instant::now();
+        if has_moved {
+            memory.rolling.at_once();
+            memory.pace.soon(now);
+        } else {
+            // Something has changed that the watch has not brought yet.
+            let pause = memory.rolling.pause(Category::Conflict, now);
+            memory.pace.at(now + pause);
+        }
         Ok(())
     }
 
-    async fn record(&self, record: Record, memory: &mut Memory) -> Result<(), ApiError> {
+    /// Whether it was written.
+    async fn record(&self, record: Record, memory: &mut Memory) -> Result<bool, ApiError> {
         let Seen::Present(live) = &memory.cluster.live else {
-            return Ok(());
+            return Ok(false);
         };
         let Record {
             round,
@@ -56,89 +104,77 @@ impl Controller {
         // A round is numbers and texts: it can always be written.
         all.insert(ROUND, serde_json::to_string(&round).unwrap_or_default());
         let (is_written, live) = self.writer.annotate(live, &all).await?;
+        let is_kept = all
+            .iter()
+            .all(|(key, value)| live.annotations.get(*key) == Some(value));
         memory.cluster.live = Seen::Present(live);
+        if is_written && !is_kept {
+            return Err(ApiError::NotKept("the DaemonSet's annotations"));
+        }
         if is_written {
             self.tell_news(&round, news);
         }
-        Ok(())
+        Ok(is_written)
     }
 
-    fn tell_news(&self, round: &Round, news: Vec<News>) {
-        let kind = if round.refresh { "refresh" } else { "edit" };
-        let number = round.number;
-        let mut is_stopped = false;
-        for item in news {
-            match item {
-                News::Began => info!(kind, number, "round begins"),
-                News::Stopped { node, images } => {
-                    is_stopped = true;
-                    let images = images.join(", ");
-                    warn!(
-                        kind,
-                        number, node, images, "round stopped at its first node"
-                    );
-                    let text = format!(
-                        "round {number} ({kind}) stopped at its first node, {node}: nothing of what it was to bring can be had \
-                         there ({images}); no other node was touched. It is tried again by itself"
-                    );
-                    self.notices.tell(Reason::RolloutStopped, images, text);
-                }
-                News::Left(node, ending) => {
-                    let why = ending.as_str();
-                    warn!(kind, number, node, why, "a node has left the round");
-                    self.metrics.left(ending);
-                    let text =
-                        format!("node {node}: {} (round {number}, {kind})", ending.meaning());
-                    self.notices.tell(Reason::NodeSkipped, why, text);
-                }
-                News::Ended { changed } => {
-                    let result = match (is_stopped, round.unfinished.is_empty()) {
-                        (true, _) => RoundResult::stopped,
-                        (false, true) => RoundResult::done,
-                        (false, false) => RoundResult::unfinished,
-                    };
-                    self.metrics.round_ended(kind, result);
-                    let changed = changed.join(", ");
-                    let unfinished = round.unfinished.values().sum::<u32>();
-                    info!(kind, number, changed, unfinished, "round ended");
-                    if !changed.is_empty() {
-                        let text = format!("refreshed: {changed}");
-                        self.notices.tell(Reason::ImagesRefreshed, "", text);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn delete(&self, pods: &[PodName], memory: &mut Memory) -> Result<(), ApiError> {
+    /// Whether any was deleted.
+    async fn delete(&self, pods: &[PodName], memory: &mut Memory) -> Result<bool, ApiError> {
+        let mut has_moved = false;
         for pod in pods.iter().take(AT_ONCE) {
-            self.health.turn();
-            if !self.writer.delete_pod(pod).await? {
-                // It has changed: the watch brings it, and the plan looks again.
-                continue;
-            }
-            info!(pod = pod.name, "pod deleted");
-            if let Some(facts) = memory.cluster.pods.get_mut(&pod.name) {
-                facts.terminating = true;
-            }
+            has_moved |= self.delete_one(pod, memory).await?;
         }
-        Ok(())
+        Ok(has_moved)
     }
 
-    async fn fetch(&self, orders: &[Order], memory: &mut Memory) -> Result<(), ApiError> {
+    async fn delete_one(&self, pod: &PodName, memory: &mut Memory) -> Result<bool, ApiError> {
+        self.health.turn();
+        if !self.writer.delete_pod(pod).await? {
+            // It has changed: the watch brings it, and the plan looks again.
+            return Ok(false);
+        }
+        info!(pod = pod.name, "pod deleted");
+        if let Some(facts) = memory.cluster.pods.get_mut(&pod.name) {
+            facts.terminating = true;
+        }
+        Ok(true)
+    }
+
+    /// Whether any pod was deleted for what its fetcher holds.
+    async fn swap(&self, swaps: &[Swap], memory: &mut Memory) -> Result<bool, ApiError> {
+        let mut has_moved = false;
+        for swap in swaps.iter().take(AT_ONCE) {
+            self.health.turn();
+            // A watch may be behind by a minute, and the fetcher gone by now.
+            if self.writer.is_as_seen(&swap.fetcher).await? {
+                has_moved |= self.delete_one(&swap.holder, memory).await?;
+            } else {
+                debug!(pod = swap.fetcher.name, "the fetcher has changed");
+            }
+        }
+        Ok(has_moved)
+    }
+
+    /// Whether any was made.
+    async fn fetch(&self, orders: &[Order], memory: &mut Memory) -> Result<bool, ApiError> {
         let (Some(applied), Seen::Present(live)) = (&memory.applied, &memory.cluster.live) else {
-            return Ok(());
+            return Ok(false);
         };
         let owner = match &memory.cluster.deployment {
             Seen::Present(deployment) if self.identity.is_owned() => Some(&deployment.owner),
             _ => None,
         };
+        let desired = &applied.desired;
         for order in orders.iter().take(AT_ONCE) {
             self.health.turn();
-            let pod = fetcher(&applied.desired, &live.uid, owner, order);
-            memory.unfetched = Some((order.node.clone(), None));
-            let (name, facts) = self.writer.create_pod(&pod).await?;
-            memory.unfetched = None;
+            let pod = |requests| fetcher(desired, &live.uid, owner, order, requests);
+            memory.rolling.unfetched = Some((order.node.clone(), None));
+            let (name, facts) = self
+                .make(pod(Requests::Nothing), || pod(Requests::AsTemplate))
+                .await?;
+            if !is_for(&facts, order, &live.uid) {
+                return Err(ApiError::NotKept("a fetcher's labels or annotations"));
+            }
+            memory.rolling.unfetched = None;
             info!(
                 pod = name,
                 node = order.node,
@@ -147,8 +183,30 @@ impl Controller {
             );
             memory.cluster.pods.insert(name, facts);
         }
-        Ok(())
+        Ok(true)
     }
+
+    /// Makes the pod, or the other one where a `LimitRange` wants it to request something.
+    async fn make(
+        &self,
+        pod: Pod,
+        other: impl Fn() -> Pod,
+    ) -> Result<(String, PodFacts), ApiError> {
+        let made = self.writer.create_pod(&pod).await;
+        match made.as_ref().err().and_then(refusal) {
+            Some((Trouble::LimitRange, _)) => self.writer.create_pod(&other()).await,
+            _ => made,
+        }
+    }
+}
+
+/// Whether the pod will be taken for the fetcher of the order: one that is not would be made again and again.
+fn is_for(pod: &PodFacts, order: &Order, holder_uid: &str) -> bool {
+    let duty = Duty::Fetch {
+        round: order.round,
+        holder: holder_uid.to_owned(),
+    };
+    pod.duty == duty && pod.node == order.node
 }
 
 /// The plan is looked at again after this time in any case.

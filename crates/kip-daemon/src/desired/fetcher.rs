@@ -26,6 +26,15 @@ pub struct Order {
     pub ask: BTreeSet<String>,
 }
 
+/// What a fetcher asks of its node beside images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requests {
+    /// Nothing.
+    Nothing,
+    /// As much as a pod of the `DaemonSet`: where a `LimitRange` has a minimum.
+    AsTemplate,
+}
+
 /// An eviction of a fetcher costs no more than a try: an autoscaler need not keep a node for it.
 const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
@@ -34,7 +43,13 @@ const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 ///
 /// The Deployment is its controller, where there is one: `kubectl drain` refuses a pod that has none. The `DaemonSet`
 /// cannot be it, its own controller would release a pod that its selector does not match.
-pub fn fetcher(desired: &DaemonSet, holder_uid: &str, owner: Option<&Owner>, order: &Order) -> Pod {
+pub fn fetcher(
+    desired: &DaemonSet,
+    holder_uid: &str,
+    owner: Option<&Owner>,
+    order: &Order,
+    requests: Requests,
+) -> Pod {
     let template = desired.spec.as_ref().map(|spec| spec.template.clone());
     let template = template.unwrap_or_default();
     let meta = template.metadata.unwrap_or_default();
@@ -52,12 +67,14 @@ pub fn fetcher(desired: &DaemonSet, holder_uid: &str, owner: Option<&Owner>, ord
     );
     let mut spec = template.spec.unwrap_or_default();
     spec.affinity = Some(only(&order.node));
-    request_nothing(&mut spec.resources);
-    for container in spec.init_containers.iter_mut().flatten() {
-        request_nothing(&mut container.resources);
+    if requests == Requests::Nothing {
+        request_nothing(&mut spec.resources);
+        let init = spec.init_containers.iter_mut().flatten();
+        for container in init.chain(&mut spec.containers) {
+            request_nothing(&mut container.resources);
+        }
     }
     for container in &mut spec.containers {
-        request_nothing(&mut container.resources);
         if order.ask.contains(&container.name) {
             container.image_pull_policy = Some("Always".to_owned());
         }
@@ -169,7 +186,7 @@ mod tests {
 
     #[test]
     fn it_goes_to_its_node_asks_for_what_it_is_told_and_requests_nothing() {
-        let pod = fetcher(&desired(), "ds-1", None, &order(7));
+        let pod = fetcher(&desired(), "ds-1", None, &order(7), Requests::Nothing);
         let meta = &pod.metadata;
         let labels = meta.labels.as_ref().unwrap();
         assert_eq!(
@@ -201,7 +218,11 @@ mod tests {
 
     #[test]
     fn its_name_follows_from_the_order_and_its_owner_is_the_deployment_where_there_is_one() {
-        let name = |uid, round| fetcher(&desired(), uid, None, &order(round)).metadata.name;
+        let name = |uid, round| {
+            fetcher(&desired(), uid, None, &order(round), Requests::Nothing)
+                .metadata
+                .name
+        };
         assert_eq!(name("ds-1", 7), name("ds-1", 7));
         assert_ne!(name("ds-1", 7), name("ds-1", 8));
         assert_ne!(name("ds-1", 7), name("ds-2", 7));
@@ -210,7 +231,7 @@ mod tests {
             uid: "boss-1".to_owned(),
         };
         let owner = |owner| {
-            let pod = fetcher(&desired(), "ds-1", owner, &order(7));
+            let pod = fetcher(&desired(), "ds-1", owner, &order(7), Requests::Nothing);
             let owner = pod.metadata.owner_references.unwrap().remove(0);
             (owner.kind, owner.uid, owner.controller)
         };

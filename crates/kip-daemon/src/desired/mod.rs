@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
-pub use self::fetcher::{Order, fetcher};
+pub use self::fetcher::{Order, Requests, fetcher};
 use self::names::{COMPONENT, CONTENT_HASH, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
 pub use self::sample::sample;
 use crate::config::Config;

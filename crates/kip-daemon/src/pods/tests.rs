@@ -16,7 +16,8 @@ fn kubelets_report_becomes_facts() {
             "containerStatuses": [
                 {"name": "a", "imageID": "x/y@sha256:1", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}},
                 {"name": "b", "state": {"waiting": {"reason": "ContainerCreating"}}},
-                {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "x".repeat(1000)}}},
+                {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "x".repeat(1000)}},
+                    "lastState": {"terminated": {"reason": "Unknown", "exitCode": 255}}},
                 {"name": "d", "state": {"waiting": {"reason": "CreateContainerError"}}},
                 {"name": "e", "state": {}},
             ]},
@@ -43,6 +44,11 @@ fn kubelets_report_becomes_facts() {
         matches!(state("c"), ContainerState::Failed(f) if f.kind == FailureKind::Pull && f.message.len() == MESSAGE)
     );
     assert!(matches!(state("d"), ContainerState::Failed(f) if f.kind == FailureKind::Start));
+    let has_run = facts
+        .containers
+        .iter()
+        .filter(|container| container.has_run);
+    assert_eq!(has_run.map(|c| &*c.name).collect::<Vec<_>>(), ["c"]);
 }
 
 #[test]

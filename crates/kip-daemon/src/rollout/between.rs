@@ -1,28 +1,80 @@
 //! Between two rounds: whether one is due, and what the last one has left.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::SignedDuration;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::node::{Node, Stage, after};
 use super::{News, Next, Rollout, Round, Step, record};
+use crate::cluster::Duty;
 use crate::config::rollout::Refresh;
 use crate::desired::names::{REFRESH, REFRESH_HANDLED, REFRESHED_AT};
+
+/// No longer than this, or `SETTLE_DEADLINE` if that is longer, until nodes are tried again.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_mins(10);
+/// A refresh that has failed as a whole is tried again after this, or after `SETTLE_DEADLINE` if that is longer.
+const REFRESH_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 
 impl Rollout<'_> {
     /// Begins a round if there is a reason for one.
     pub(super) fn begin(&self, before: Option<&Round>, next: &mut Next) -> Option<Step> {
         let mut round = Round::begin(before, self.facts.content, self.facts.now);
+        // Where the round before was lost, its fetchers tell its number. Two of one number would have one name.
+        let numbers = self.facts.pods.values().map(|pod| match &pod.duty {
+            Duty::Fetch { round, holder } if *holder == self.facts.live.uid => *round,
+            _ => 0,
+        });
+        let newest = numbers.max().unwrap_or_default();
+        round.number = round.number.max(newest.saturating_add(1));
         if self.is_edit_due(before, next) {
+            round.tries = match round.retry {
+                Some(_) => round.tries.saturating_add(1),
+                None => 0,
+            };
             return Some(record(round, vec![News::Began]));
         }
-        let request = self.facts.live.annotations.get(REFRESH);
-        let is_new = request != self.facts.live.annotations.get(REFRESH_HANDLED);
-        round.request = request.filter(|_| is_new).cloned();
-        if round.request.is_some() || self.is_refresh_due(before, next) {
+        round.request = self.request().cloned();
+        if self.is_request_due(before, next) || self.is_refresh_due(before, next) {
             round.refresh = true;
             return Some(record(round, vec![News::Began]));
         }
         None
+    }
+
+    /// When nodes are tried again that a round has left: soon at first, later more rarely. Kubelet goes on trying where
+    /// a fetcher has stayed, and what it gets is seen at once.
+    pub(super) fn retry(&self, tries: u32) -> Timestamp {
+        let settling = self.clock.settling;
+        let pause = settling.checked_mul(1 << tries.min(16));
+        let pause = pause.unwrap_or(SignedDuration::MAX);
+        after(self.facts.now, pause.min(settling.max(LONGEST_RETRY)))
+    }
+
+    /// What people have asked for and what is not done.
+    fn request(&self) -> Option<&String> {
+        let annotations = &self.facts.live.annotations;
+        let request = annotations.get(REFRESH);
+        request.filter(|request| Some(*request) != annotations.get(REFRESH_HANDLED))
+    }
+
+    fn is_request_due(&self, before: Option<&Round>, next: &mut Next) -> bool {
+        let Some(request) = self.request() else {
+            return false;
+        };
+        let failed = before.filter(|round| round.request.as_ref() == Some(request));
+        let again = failed.and_then(|round| self.refresh_again(round));
+        let due = again.unwrap_or(self.facts.now);
+        if due > self.facts.now {
+            next.wake_at(due);
+        }
+        due <= self.facts.now
+    }
+
+    /// When a refresh is tried again that has failed as a whole.
+    fn refresh_again(&self, round: &Round) -> Option<Timestamp> {
+        let Time(ended) = round.ended.as_ref().filter(|_| round.is_in_vain())?;
+        let pause = self.clock.settling.max(REFRESH_AGAIN);
+        let latest = after(self.facts.now, pause);
+        Some(after(*ended, pause).min(latest))
     }
 
     /// Whether pods are to be brought to the list in force now.
@@ -34,7 +86,8 @@ impl Rollout<'_> {
         let Some(Time(retry)) = same.and_then(|round| round.retry.clone()) else {
             return true;
         };
-        let retry = retry.min(after(self.facts.now, self.clock.settling));
+        // A clock that was ahead must not put it off for good.
+        let retry = retry.min(self.retry(same.map_or(0, |round| round.tries)));
         // A fetcher that had stayed has got what was missing.
         let has_come = |node: &Node<'_>| {
             node.fetcher.is_some()
@@ -62,14 +115,10 @@ impl Rollout<'_> {
             // A clock that was ahead must not end refreshes for good.
             .filter(|last| *last <= self.facts.now)
             .or(live.created);
-        // One that failed as a whole has not written when it was.
-        let failed = before.filter(|round| round.refresh && !round.proven);
-        let failed = failed
-            .and_then(|round| round.ended.clone())
-            .map(|Time(ended)| ended);
         let due = [
             last.map(|last| after(last, interval)),
-            failed.map(|failed| after(failed, self.clock.settling.min(interval))),
+            // One that failed as a whole has not written when it was.
+            before.and_then(|round| self.refresh_again(round)),
         ];
         let due = due.into_iter().flatten().max().unwrap_or(self.facts.now);
         if due > self.facts.now {

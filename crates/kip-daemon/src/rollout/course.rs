@@ -5,14 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::ask::{self, Asks};
-use super::node::{Ending, Node, Stage};
-use super::{News, Next, Record, Rollout, Round, Step, pod_name, record};
+use super::ending::Ending;
+use super::node::{Node, Stage};
+use super::orders::{Todo, orders};
+use super::{News, Next, Record, Rollout, Round, Step, Swap, pod_name, record};
 use crate::config::Group;
-use crate::desired::Order;
 use crate::desired::names::{REFRESH_HANDLED, REFRESHED_AT};
+use crate::plan::PodName;
 
-/// Nodes that are picked in one step to ask for what nobody has asked for.
-const PROBES: usize = 20;
+/// What is to be done, over all nodes.
+#[derive(Default)]
+struct Work<'n, 'a> {
+    gone: Vec<PodName>,
+    swaps: Vec<Swap>,
+    todo: Vec<Todo<'n, 'a>>,
+    leaving: Vec<(&'a str, Ending)>,
+    /// Whether a first node has come through.
+    is_proven: bool,
+}
 
 impl<'a> Rollout<'a> {
     pub(super) fn go_on(&self, round: &Round, next: &mut Next) -> Option<Step> {
@@ -32,62 +42,27 @@ impl<'a> Rollout<'a> {
             news.push(stopped);
             return Some(self.end(later, news));
         }
-        let mut gone = Vec::new();
-        let mut todo = Vec::new();
         let asks = Asks::new(&later, &tagged, &self.nodes);
-        let mut leaving = Vec::new();
-        let mut is_proven = later.proven;
+        let mut work = Work {
+            is_proven: later.proven,
+            ..Work::default()
+        };
         for (name, node) in &self.nodes {
-            gone.extend(self.needless(node, next));
-            if later.has_left(name) {
-                gone.extend(self.done_fetcher(node, next));
-                continue;
-            }
-            if !later.proven && node.in_vain().is_some() {
-                // It has failed in a former round. Others are tried before it.
-                next.kept += 1;
-                continue;
-            }
-            let stale = if later.refresh {
-                asks.stale(node)
-            } else {
-                BTreeSet::new()
-            };
-            let is_stale = !stale.is_empty();
-            match node.stage(self.clock) {
-                Stage::Idle => match node.clearing_until(self.clock) {
-                    None => todo.push((*name, node, stale)),
-                    Some(_) if !node.is_outdated && !is_stale => {}
-                    Some(until) if self.clock.now < until => {
-                        next.busy += 1;
-                        next.wake_at(until);
-                    }
-                    Some(_) => leaving.push((*name, Ending::Silent)),
-                },
-                Stage::Busy(until) => {
-                    next.busy += 1;
-                    next.wake_at(until);
-                }
-                Stage::Overdue(ending) => leaving.push((*name, ending)),
-                Stage::Swap => {
-                    next.busy += 1;
-                    gone.extend(node.holder.map(pod_name));
-                }
-                Stage::Blocked => {
-                    is_proven = true;
-                    leaving.push((*name, Ending::Blocked));
-                }
-                Stage::Unstarted => leaving.push((*name, Ending::Unstarted)),
-                Stage::Done => {
-                    is_proven = true;
-                    if is_stale {
-                        leaving.push((*name, Ending::Unanswered));
-                    }
-                    gone.extend(node.fetcher.map(pod_name));
-                }
-            }
+            self.look_at(name, node, &later, &asks, &mut work, next);
         }
-        let orders = self.orders(&later, asks, todo, is_proven, next);
+        let Work {
+            gone,
+            mut swaps,
+            todo,
+            leaving,
+            is_proven,
+        } = work;
+        // Fetchers may have come late, all at once.
+        let at_once = self.at_once(is_proven);
+        swaps.truncate(at_once.saturating_sub(next.busy));
+        next.busy += swaps.len();
+        let room = at_once.saturating_sub(next.busy);
+        let orders = orders(&later, asks, todo, room);
         later.proven = is_proven;
         for (node, ending) in leaving {
             later.leave(node, ending);
@@ -99,10 +74,82 @@ impl<'a> Rollout<'a> {
         if !gone.is_empty() {
             return Some(Step::Delete(gone));
         }
+        if !swaps.is_empty() {
+            return Some(Step::Swap(swaps));
+        }
         if !orders.is_empty() {
             return Some(Step::Fetch(orders));
         }
         (next.busy == 0).then(|| self.end(later, news))
+    }
+
+    /// What is to be done at a node.
+    fn look_at<'n>(
+        &self,
+        name: &'a str,
+        node: &'n Node<'a>,
+        later: &Round,
+        asks: &Asks<'_, 'a>,
+        work: &mut Work<'n, 'a>,
+        next: &mut Next,
+    ) {
+        work.gone.extend(self.needless(node, next));
+        if later.has_left(name) {
+            work.gone.extend(self.done_fetcher(node, next));
+            return;
+        }
+        if !later.proven && node.in_vain().is_some() {
+            // It has failed in a former round. Others are tried before it.
+            match node.fetcher.filter(|_| node.adds_nothing()) {
+                Some(fetcher) => work.gone.push(pod_name(fetcher)),
+                None => next.kept += 1,
+            }
+            return;
+        }
+        let stale = if later.refresh {
+            asks.stale(node)
+        } else {
+            BTreeSet::new()
+        };
+        let is_stale = !stale.is_empty();
+        match node.stage(self.clock) {
+            Stage::Idle => match node.clearing_until(self.clock) {
+                None => work.todo.push((name, node, stale)),
+                Some(_) if !node.is_outdated && !is_stale => {}
+                Some(until) if self.clock.now < until => {
+                    next.busy += 1;
+                    next.wake_at(until);
+                }
+                Some(_) => work.leaving.push((name, Ending::Silent)),
+            },
+            Stage::Busy(until) => {
+                next.busy += 1;
+                next.wake_at(until);
+            }
+            Stage::Overdue(ending) => work.leaving.push((name, ending)),
+            Stage::Swap => match (node.holder, node.fetcher) {
+                (Some(holder), Some(fetcher)) => work.swaps.push(Swap {
+                    holder: pod_name(holder),
+                    fetcher: pod_name(fetcher),
+                }),
+                (holder, _) => {
+                    next.busy += 1;
+                    work.gone.extend(holder.map(pod_name));
+                }
+            },
+            Stage::Blocked => {
+                work.is_proven = true;
+                work.leaving.push((name, Ending::Blocked));
+            }
+            Stage::Unstarted => work.leaving.push((name, Ending::Unstarted)),
+            Stage::Done => {
+                work.is_proven = true;
+                if is_stale {
+                    work.leaving.push((name, Ending::Unanswered));
+                }
+                work.gone.extend(node.fetcher.map(pod_name));
+            }
+        }
     }
 
     /// The first node's fetcher is through and has nothing of what it was to bring.
@@ -121,60 +168,13 @@ impl<'a> Rollout<'a> {
         })
     }
 
-    /// The next nodes, as many as there is room for.
-    fn orders(
-        &self,
-        round: &Round,
-        mut asks: Asks<'_, 'a>,
-        todo: Vec<(&'a str, &Node<'a>, BTreeSet<String>)>,
-        is_proven: bool,
-        next: &Next,
-    ) -> Vec<Order> {
+    /// At how many nodes something may be fetched or swapped at once.
+    fn at_once(&self, is_proven: bool) -> usize {
+        if !is_proven {
+            return 1;
+        }
         let wanted = usize::try_from(self.facts.live.wanted_nodes).unwrap_or(0);
-        let at_once = self.facts.config.rollout.max_nodes_at_once.of(wanted);
-        let room = if is_proven { at_once } else { 1 }.saturating_sub(next.busy);
-        let order = |node: &str, ask: BTreeSet<String>| Order {
-            node: node.to_owned(),
-            round: round.number,
-            ask,
-        };
-        if !round.refresh {
-            let mut outdated = todo;
-            outdated.retain(|(_, node, _)| node.is_outdated);
-            if !is_proven && !outdated.is_empty() {
-                // Another first node in each round: the last one may be the only one that is broken.
-                let turn = usize::try_from(round.number).unwrap_or(0) % outdated.len();
-                outdated.rotate_left(turn);
-            }
-            let orders = outdated
-                .into_iter()
-                .take(room)
-                .map(|(name, _, nothing)| order(name, nothing));
-            return orders.collect();
-        }
-        let mut orders: Vec<Order> = Vec::new();
-        let mut rest = Vec::new();
-        for (name, node, stale) in todo {
-            if stale.is_empty() {
-                rest.push((name, node));
-            } else if orders.len() < room {
-                orders.push(order(name, stale));
-            }
-        }
-        while orders.len() < room.min(PROBES) {
-            let unasked = rest.iter().map(|(name, node)| (*name, asks.unasked(node)));
-            let most = unasked.max_by_key(|(_, pairs)| pairs.len());
-            let Some((name, pairs)) = most.filter(|(_, pairs)| !pairs.is_empty()) else {
-                break;
-            };
-            rest.retain(|(other, _)| *other != name);
-            orders.push(order(
-                name,
-                pairs.iter().map(|(image, _)| (*image).to_owned()).collect(),
-            ));
-            asks.take(pairs);
-        }
-        orders
+        self.facts.config.rollout.max_nodes_at_once.of(wanted)
     }
 
     fn end(&self, mut round: Round, mut news: Vec<News>) -> Step {
@@ -187,19 +187,14 @@ impl<'a> Rollout<'a> {
         news.push(News::Ended { changed });
         let mut annotations = BTreeMap::new();
         if round.refresh {
-            annotations.extend(
-                round
-                    .request
-                    .take()
-                    .map(|request| (REFRESH_HANDLED, request)),
-            );
             if !is_stopped {
+                let request = round.request.take();
+                annotations.extend(request.map(|request| (REFRESH_HANDLED, request)));
                 annotations.insert(REFRESHED_AT, self.facts.now.to_string());
             }
         } else {
             let is_left = self.nodes.values().any(|node| node.is_outdated);
-            let retry = self.clock.now.saturating_add(self.clock.settling).ok();
-            round.retry = retry.filter(|_| is_left).map(Time);
+            round.retry = is_left.then(|| Time(self.retry(round.tries)));
         }
         round.end(self.facts.now);
         Step::Record(Box::new(Record {

@@ -12,16 +12,20 @@
 mod ask;
 mod between;
 mod course;
+mod ending;
 mod leftovers;
 mod node;
+mod orders;
 mod round;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-pub use self::node::{Clock, Ending};
+pub use self::ending::Ending;
+pub use self::node::Clock;
 use self::node::{Named, Node, Stage, after, by_node, is_of, is_outdated};
 pub use self::round::Round;
 use crate::cluster::{Duty, Live, PodFacts};
@@ -53,10 +57,21 @@ pub struct Facts<'a> {
 pub enum Step {
     /// Write down where the round is, before anything is done that depends on it.
     Record(Box<Record>),
-    /// Pods that are to go: those that hold what is out of date, and fetchers that have done their work.
+    /// Pods that are to go: those that hold nothing, and fetchers that have done their work.
     Delete(Vec<PodName>),
+    /// Pods that are to go for what their fetchers hold.
+    Swap(Vec<Swap>),
     /// Fetchers to make.
     Fetch(Vec<Order>),
+}
+
+/// A pod that holds what is out of date, and the fetcher that has brought what its successor will hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// The pod that is to go.
+    pub holder: PodName,
+    /// The fetcher, which must be as it was seen: without it the images would be held by nobody.
+    pub fetcher: PodName,
 }
 
 /// What is written to the `DaemonSet`, and what is new in it.
@@ -130,7 +145,7 @@ pub fn next(facts: &Facts<'_>) -> Next {
     let rollout = Rollout {
         facts,
         nodes,
-        clock: clock(facts),
+        clock: clock(facts, round.as_ref()),
         is_whole: holders >= wanted + misscheduled,
     };
     if facts.config.rollout.paused || facts.live.observed_generation < facts.live.generation {
@@ -173,13 +188,16 @@ pub fn fetchers(pods: &BTreeMap<String, PodFacts>) -> Vec<PodName> {
         .collect()
 }
 
-fn clock(facts: &Facts<'_>) -> Clock {
+fn clock(facts: &Facts<'_>, round: Option<&Round>) -> Clock {
     let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     let settling = signed(facts.config.rollout.settle_deadline);
     Clock {
         now: facts.now,
         placing: signed(PLACING).min(settling),
         settling,
+        started: round
+            .and_then(|round| round.started.as_ref())
+            .map_or(Timestamp::MIN, |Time(started)| *started),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use super::ending::Ending;
 use super::round::Round;
 use crate::cluster::{ContainerFacts, ContainerState, Duty, FailureKind, Live, PodFacts};
 
@@ -41,6 +41,8 @@ pub struct Clock {
     pub placing: SignedDuration,
     /// For a fetcher to be through, and then for the new pod to be.
     pub settling: SignedDuration,
+    /// When the last round began.
+    pub started: Timestamp,
 }
 
 /// The time that is so much later, or the end of time.
@@ -65,73 +67,6 @@ pub(super) enum Stage {
     Unstarted,
     /// There is nothing more to do.
     Done,
-}
-
-/// How a node left a round that could not bring it to its end: a closed set, for metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Ending {
-    /// The scheduler found no place for the fetcher.
-    Unplaced,
-    /// Kubelet did not take the fetcher up.
-    Silent,
-    /// The fetcher was not through in time.
-    Slow,
-    /// The fetcher was ended by somebody else, for example evicted.
-    Evicted,
-    /// An image that replaces another cannot be had: the old one is kept.
-    Blocked,
-    /// The new pod did not start in time: the fetcher stays.
-    Unstarted,
-    /// There was no answer for an image that has changed elsewhere.
-    Unanswered,
-}
-
-impl Ending {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Unplaced,
-        Self::Silent,
-        Self::Slow,
-        Self::Evicted,
-        Self::Blocked,
-        Self::Unstarted,
-        Self::Unanswered,
-    ];
-
-    /// The word for it in metrics and Events.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unplaced => "unplaced",
-            Self::Silent => "silent",
-            Self::Slow => "slow",
-            Self::Evicted => "evicted",
-            Self::Blocked => "blocked",
-            Self::Unstarted => "unstarted",
-            Self::Unanswered => "unanswered",
-        }
-    }
-
-    /// In words, with what can be done.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::Unplaced => {
-                "the scheduler finds no place for the fetcher (cordoned? too many pods?), the old list stays"
-            }
-            Self::Silent => "kubelet does not take the fetcher up, the old list stays",
-            Self::Slow => {
-                "fetching takes longer than SETTLE_DEADLINE, the old list stays; a larger value gives it more time"
-            }
-            Self::Evicted => "the fetcher was ended by somebody else, for example by an eviction",
-            Self::Blocked => {
-                "an image that replaces another one cannot be had, the old pod stays and a fetcher holds what is new"
-            }
-            Self::Unstarted => {
-                "the new pod does not start in time what the fetcher holds, the fetcher stays"
-            }
-            Self::Unanswered => "the registry did not answer, the old content stays",
-        }
-    }
 }
 
 /// Sorts the pods by node.
@@ -213,7 +148,7 @@ pub(super) fn is_outdated(pod: &PodFacts, live: &Live, content: &str) -> bool {
 /// Whether it holds no image, and will not in a moment.
 pub(super) fn is_idle(pod: &PodFacts) -> bool {
     let cannot = |container: &ContainerFacts| {
-        !is_had(container) && (is_decided(container) || pod.init_failure.is_some())
+        !holds(container) && (is_decided(container) || pod.init_failure.is_some())
     };
     !pod.taken_up || (!pod.containers.is_empty() && pod.containers.iter().all(cannot))
 }
@@ -236,6 +171,12 @@ fn is_had(container: &ContainerFacts) -> bool {
         ContainerState::Failed(failure) => failure.kind == FailureKind::Start,
         ContainerState::Waiting => false,
     }
+}
+
+/// Whether the image is kept by the container, or by one before it that has ended: after a restart of the node none runs,
+/// and where every start asks a registry that is away none will.
+fn holds(container: &ContainerFacts) -> bool {
+    is_had(container) || container.has_run
 }
 
 /// Whether kubelet has been through: each container runs, has run, or cannot.
@@ -284,6 +225,8 @@ impl<'a> Node<'a> {
                 let from = holder.map_or(fetcher.first_seen, |holder| {
                     holder.pod.first_seen.max(fetcher.first_seen)
                 });
+                // A fetcher of an earlier round may have come late, and its swap now.
+                let from = from.max(clock.started);
                 // Twice: the successor is made when the fetcher is through, and nobody has noted when that was.
                 let until = after(from, clock.settling * 2);
                 if clock.now < until {
@@ -318,6 +261,20 @@ impl<'a> Node<'a> {
             && meant.clone().next().is_some()
             && meant.clone().all(|container| is_failed(fetcher, container));
         is_in_vain.then(|| meant.map(|container| &*container.name).collect())
+    }
+
+    /// Whether the fetcher holds no image that the pod of the `DaemonSet` does not.
+    pub(super) fn adds_nothing(&self) -> bool {
+        let is_held = |new: &ContainerFacts| {
+            let old = self
+                .holder
+                .and_then(|holder| holder.pod.container(&new.name));
+            old.is_some_and(|old| old.image == new.image && old.state == ContainerState::Running)
+        };
+        self.fetcher.is_none_or(|fetcher| {
+            let containers = &mut fetcher.pod.containers.iter();
+            containers.all(|new| new.state != ContainerState::Running || is_held(new))
+        })
     }
 
     /// Whether a fetcher of another round or list can go.
@@ -364,7 +321,7 @@ fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
             return false;
         };
         let is_lost = is_failed(fetcher, new)
-            && is_had(old)
+            && holds(old)
             && (old.image != new.image || !new.asks || old.asks);
         // Pulled, but no container was made of it: nothing would hold it.
         let is_unheld = old.image == new.image

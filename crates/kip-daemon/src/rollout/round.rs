@@ -22,7 +22,7 @@ pub struct Round {
     pub content: String,
     /// Whether tags are asked for again.
     pub refresh: bool,
-    /// The request for it, where people have asked for a refresh.
+    /// The request for it, where people have asked for a refresh and it is not done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     /// When it began.
@@ -36,9 +36,13 @@ pub struct Round {
     /// When nodes that still hold something else are tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Time>,
-    /// How nodes have left it that could not be brought to its end, by how.
+    /// How many rounds before it have left nodes of the same list as they were.
+    #[serde(skip_serializing_if = "is_none")]
+    pub tries: u32,
+    /// How nodes have left it that could not be brought to its end, by the word for how ([`Ending::as_str`]): as text, so
+    /// that another version that knows other words can go on with it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub unfinished: BTreeMap<Ending, u32>,
+    pub unfinished: BTreeMap<String, u32>,
     /// These nodes, each as the beginning of a hash: thousands of names would not fit into an annotation.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     left: BTreeSet<u32>,
@@ -70,6 +74,11 @@ pub enum Answer {
     Failed,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
 /// Answers that are kept; an annotation holds 256 KiB.
 const ANSWERS: usize = 4000;
 
@@ -82,6 +91,7 @@ impl Round {
             content: content.to_owned(),
             started: Some(Time(now)),
             retry: same.and_then(|round| round.retry.clone()),
+            tries: same.map_or(0, |round| round.tries),
             ..Self::default()
         }
     }
@@ -89,6 +99,11 @@ impl Round {
     /// Whether it is under way.
     pub fn is_active(&self) -> bool {
         self.ended.is_none()
+    }
+
+    /// Whether it was a refresh that has failed as a whole.
+    pub fn is_in_vain(&self) -> bool {
+        self.refresh && !self.proven
     }
 
     /// Ends it. What was kept for its course is dropped.
@@ -101,7 +116,10 @@ impl Round {
     /// The node is not brought further in this round.
     pub fn leave(&mut self, node: &str, ending: Ending) {
         if self.left.insert(self.mark(node)) {
-            *self.unfinished.entry(ending).or_default() += 1;
+            *self
+                .unfinished
+                .entry(ending.as_str().to_owned())
+                .or_default() += 1;
         }
     }
 
@@ -193,6 +211,13 @@ mod tests {
         }
         let bytes = serde_json::to_string(&round).unwrap().len();
         assert!(bytes < 200_000, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_round_of_another_version_can_be_read() {
+        let text = r#"{"number": 7, "unfinished": {"bewitched": 2}, "spell": true}"#;
+        let round: Round = serde_json::from_str(text).unwrap();
+        assert_eq!((round.number, round.unfinished["bewitched"]), (7, 2));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use kip_daemon::cluster::{ContainerState, Duty, Live, PodFacts, Seen};
 use kip_daemon::desired::names::ROUND;
-use kip_daemon::desired::{content_hash_of, fetcher};
+use kip_daemon::desired::{Requests, content_hash_of, fetcher};
 use kip_daemon::plan::PodName;
 use kip_daemon::pods::{Interner, LeanPod};
 use kip_daemon::rollout::{Facts, Record, Step, next};
@@ -42,9 +42,21 @@ impl World {
                     self.delete(&pod);
                 }
             }
+            Some(Step::Swap(swaps)) => {
+                for swap in swaps {
+                    if self.is_as_seen(&swap.fetcher) {
+                        self.delete(&swap.holder);
+                    }
+                }
+                let swapping = self.swapping();
+                assert!(
+                    swapping <= most,
+                    "{swapping} nodes swap at once, {most} may"
+                );
+            }
             Some(Step::Fetch(orders)) => {
                 for order in orders {
-                    let pod = fetcher(&self.desired, &live.uid, None, &order);
+                    let pod = fetcher(&self.desired, &live.uid, None, &order, Requests::Nothing);
                     let (name, facts) =
                         LeanPod::from(pod).into_facts(&mut Interner::default(), self.now);
                     if self.pods.contains_key(&name) {
@@ -99,17 +111,33 @@ impl World {
         self.news.extend(record.news);
     }
 
+    fn is_as_seen(&self, meant: &PodName) -> bool {
+        self.pods.get(&meant.name).is_some_and(|pod| {
+            pod.uid == meant.uid
+                && pod.resource_version == meant.resource_version
+                && !pod.terminating
+        })
+    }
+
+    /// Nodes whose pod is going, or has gone, for what a fetcher holds.
+    fn swapping(&self) -> usize {
+        let is_held = |node: &str| {
+            self.pods
+                .values()
+                .any(|pod| pod.node == node && pod.controller.is_some() && !pod.terminating)
+        };
+        let fetchers = self.pods.values().filter(|pod| {
+            matches!(pod.duty, Duty::Fetch { .. }) && !pod.terminating && !is_held(&pod.node)
+        });
+        fetchers.count()
+    }
+
     pub(crate) fn delete(&mut self, meant: &PodName) {
         let name = &meant.name;
-        let is_meant = |pod: &&PodFacts| {
-            pod.uid == meant.uid && pod.resource_version == meant.resource_version
-        };
-        let Some(pod) = self.pods.get(name).filter(is_meant).cloned() else {
-            return;
-        };
-        if pod.terminating {
+        if !self.is_as_seen(meant) {
             return;
         }
+        let pod = self.pods[name].clone();
         let is_holder = pod.controller.is_some();
         if is_holder {
             self.swaps += 1;

@@ -1,8 +1,10 @@
 //! A cluster that is less kind: pods that are going hold nothing, policies change pods, containers are not made, numbers
 //! are wrong.
 
-use kip_daemon::cluster::{Failure, FailureKind};
-use kip_daemon::desired::names::{REFRESHED_AT, TEMPLATE_GENERATION};
+use std::collections::BTreeSet;
+
+use kip_daemon::cluster::{ContainerState, Failure, FailureKind};
+use kip_daemon::desired::names::{REFRESH_HANDLED, REFRESHED_AT, ROUND};
 
 use super::*;
 
@@ -38,13 +40,7 @@ fn a_sleep_image_that_is_corrected_is_taken_up_though_it_is_no_part_of_the_conte
     world.settle(MOST);
     assert_eq!(world.swaps, 0);
     world.bad_sleep = false;
-    world.live.generation += 1;
-    let number = world.live.generation.to_string();
-    world
-        .live
-        .annotations
-        .insert(TEMPLATE_GENERATION.to_owned(), number);
-    world.touch_live();
+    world.change_template();
     for _ in 0..3 {
         world.pass(Duration::from_secs(1300));
         world.settle(MOST);
@@ -105,6 +101,29 @@ fn a_fetcher_that_brings_nothing_does_not_end_the_one_that_holds_something() {
 }
 
 #[test]
+fn after_a_restart_of_the_nodes_without_a_registry_what_ended_containers_hold_is_not_let_go() {
+    let mut world = world(1, 5, "a=a:1;b=b:1");
+    world.always_ask();
+    world.is_registry_down = true;
+    for name in world.pods.keys().cloned().collect::<Vec<_>>() {
+        let mut pod = world.pods[&name].clone();
+        for container in &mut pod.containers {
+            container.has_run = true;
+            container.state = ContainerState::Failed(Failure {
+                kind: FailureKind::Pull,
+                reason: "ErrImagePull".to_owned(),
+                message: String::new(),
+            });
+        }
+        world.put(name, pod);
+    }
+    world.held.clear();
+    world.edit(&images("a=a:2;b=b:1"));
+    world.settle(MOST);
+    assert_eq!(world.swaps, 0, "{:?}", world.news);
+}
+
+#[test]
 fn a_clock_that_was_ahead_does_not_end_refreshes_for_good() {
     let mut world = World::new(1, 5, config(&[("IMAGES", "a=a:1;b=b:1")]), registry());
     world.annotate(REFRESHED_AT, "2100-01-01T00:00:00Z");
@@ -128,4 +147,80 @@ fn a_refresh_arrives_where_a_policy_pins_images_as_pods_are_made() {
     world.annotate(REFRESH, "1");
     world.settle(MOST);
     assert_eq!(world.swaps, 3, "{:?}", world.news);
+}
+
+#[test]
+fn a_name_that_is_wrong_for_long_is_tried_at_one_node_after_the_other_and_leaves_one_fetcher() {
+    let mut world = world(1, 10, "a=a:1;b=b:1");
+    world.edit(&images("a=a:1;b=b:1;new=typo"));
+    let typo = images("a=a:typo;b=b:1");
+    world.edit(&typo);
+    for _ in 0..12 {
+        world.settle(MOST);
+        assert!(
+            world.fetchers_left().len() <= 1,
+            "{:?}",
+            world.fetchers_left()
+        );
+        world.pass(Duration::from_secs(601));
+    }
+    let stopped = world.news.iter().filter_map(|news| match news {
+        News::Stopped { node, .. } => Some(node.as_str()),
+        _ => None,
+    });
+    let nodes: BTreeSet<&str> = stopped.collect();
+    assert_eq!(nodes.len(), 10, "each node was the first once: {nodes:?}");
+    assert_eq!(world.swaps, 0);
+}
+
+#[test]
+fn a_short_deadline_does_not_make_it_try_for_ever_without_a_pause() {
+    let mut world = world(1, 5, "a=a:1;b=b:1");
+    let mut typo = images("a=a:typo;b=b:1");
+    typo.push(("SETTLE_DEADLINE", "1s"));
+    world.edit(&typo);
+    let end = world.now + Duration::from_secs(3600);
+    while world.now < end {
+        world.happen();
+    }
+    assert!(
+        world.fetchers < 30,
+        "{} fetchers in an hour",
+        world.fetchers
+    );
+}
+
+#[test]
+fn a_refresh_on_demand_that_failed_as_a_whole_is_done_when_the_registry_is_back() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 5, "a=a:1;b=b:1");
+        world.registry.insert("a:1".to_owned(), 500);
+        world.is_registry_down = true;
+        world.annotate(REFRESH, "1");
+        world.settle(MOST);
+        assert_eq!((world.swaps, world.fetchers), (0, 1));
+        assert_eq!(world.live.annotations.get(REFRESH_HANDLED), None);
+        world.is_registry_down = false;
+        world.pass(Duration::from_secs(601));
+        world.settle(MOST);
+        assert_eq!(world.swaps, 5);
+        assert_eq!(world.live.annotations[REFRESH_HANDLED], "1");
+        assert_eq!(world.fetchers_left(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_round_that_is_lost_is_begun_anew_with_a_number_of_its_own() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 10, "a=a:1;b=b:1");
+        world.edit(&images("a=a:2;b=b:1"));
+        for _ in 0..5 {
+            world.settle_for(300);
+            world.live.annotations.remove(ROUND);
+            world.touch_live();
+        }
+        world.settle(MOST);
+        assert_eq!((world.current_nodes(), world.swaps), (10, 10));
+        assert_eq!(world.fetchers_left(), [""; 0]);
+    });
 }

@@ -213,12 +213,7 @@ impl World {
         let before = content_hash_of(&self.desired).cloned();
         self.desired = desired(&self.config);
         if content_hash_of(&self.desired) != before.as_ref() {
-            self.live.generation += 1;
-            let number = self.live.generation.to_string();
-            self.live
-                .annotations
-                .insert(TEMPLATE_GENERATION.to_owned(), number);
-            self.touch_live();
+            self.change_template();
         }
         let wanted = self.wanted();
         self.held.retain(|(_, image)| wanted.contains(image));
@@ -226,6 +221,10 @@ impl World {
 
     pub(crate) fn restart_pods(&mut self, at: &str) {
         self.live.restarted_at = Some(at.to_owned());
+        self.change_template();
+    }
+
+    pub(crate) fn change_template(&mut self) {
         self.live.generation += 1;
         let number = self.live.generation.to_string();
         self.live

@@ -1,0 +1,66 @@
+//! Which nodes are next, and what they are to ask for.
+
+use std::collections::BTreeSet;
+
+use super::Round;
+use super::ask::Asks;
+use super::node::Node;
+use crate::desired::Order;
+
+/// Nodes that are picked in one step to ask for what nobody has asked for.
+const PROBES: usize = 20;
+
+/// A node at which nothing is under way: its name, itself, and the images of which it holds a content that the tag no
+/// longer stands for.
+pub(super) type Todo<'n, 'a> = (&'a str, &'n Node<'a>, BTreeSet<String>);
+
+/// The next nodes, as many as there is room for.
+pub(super) fn orders<'a>(
+    round: &Round,
+    mut asks: Asks<'_, 'a>,
+    todo: Vec<Todo<'_, 'a>>,
+    room: usize,
+) -> Vec<Order> {
+    let order = |node: &str, ask: BTreeSet<String>| Order {
+        node: node.to_owned(),
+        round: round.number,
+        ask,
+    };
+    if !round.refresh {
+        let mut outdated = todo;
+        outdated.retain(|(_, node, _)| node.is_outdated);
+        if !round.proven && !outdated.is_empty() {
+            // Another first node at each try: the last one may be the only one that is broken.
+            let turn = usize::try_from(round.tries).unwrap_or(0) % outdated.len();
+            outdated.rotate_left(turn);
+        }
+        let orders = outdated
+            .into_iter()
+            .take(room)
+            .map(|(name, _, nothing)| order(name, nothing));
+        return orders.collect();
+    }
+    let mut orders: Vec<Order> = Vec::new();
+    let mut rest = Vec::new();
+    for (name, node, stale) in todo {
+        if stale.is_empty() {
+            rest.push((name, node));
+        } else if orders.len() < room {
+            orders.push(order(name, stale));
+        }
+    }
+    while orders.len() < room.min(PROBES) {
+        let unasked = rest.iter().map(|(name, node)| (*name, asks.unasked(node)));
+        let most = unasked.max_by_key(|(_, pairs)| pairs.len());
+        let Some((name, pairs)) = most.filter(|(_, pairs)| !pairs.is_empty()) else {
+            break;
+        };
+        rest.retain(|(other, _)| *other != name);
+        orders.push(order(
+            name,
+            pairs.iter().map(|(image, _)| (*image).to_owned()).collect(),
+        ));
+        asks.take(pairs);
+    }
+    orders
+}
