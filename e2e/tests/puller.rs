@@ -30,6 +30,8 @@ mod rollout;
 mod rollout_api;
 #[path = "puller/setup.rs"]
 mod setup;
+#[path = "puller/sizes.rs"]
+mod sizes;
 #[path = "puller/surroundings.rs"]
 mod surroundings;
 #[path = "puller/troubles.rs"]

@@ -301,7 +301,9 @@ async fn print_all<K>(api: &Api<K>, show: impl Fn(&K) -> serde_json::Result<Valu
 where
     K: Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
 {
-    for object in api.list(&ListParams::default()).await.into_iter().flatten() {
+    for mut object in api.list(&ListParams::default()).await.into_iter().flatten() {
+        // Who wrote which field is longer than all the rest.
+        object.managed_fields_mut().clear();
         let shown = show(&object).map_or_else(|error| error.to_string(), |value| value.to_string());
         eprintln!("{} {}: {shown}", K::kind(&()), object.name_any());
     }

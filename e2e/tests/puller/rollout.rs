@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::setup::{self, Entries};
 
+const HANDLED: &str = "kubernetes-image-puller/refresh-handled";
 const PATIENT: Duration = Duration::from_secs(240);
 
 /// The chart's values for a list that is refreshed only when somebody asks for it.
@@ -37,9 +38,7 @@ async fn refresh(space: &Space, request: &str) {
     // Kubelet may need a minute to end a pod of twenty containers on a busy machine.
     eventually_within(PATIENT, "the refresh is carried out", async || {
         let daemonset = space.daemonset().await?;
-        let handled = daemonset
-            .annotations()
-            .get("kubernetes-image-puller/refresh-handled");
+        let handled = daemonset.annotations().get(HANDLED);
         ensure!(
             handled.map(String::as_str) == Some(request),
             "{:?}",
@@ -229,11 +228,16 @@ async fn a_registry_that_is_away_or_lacks_an_image_loses_nothing_and_what_came_i
         let pods = space.fingerprints().await.unwrap();
         let recorder = Recorder::start(&space.cluster).await.unwrap();
         setup::without(&space.cluster, "registry", async || {
-            refresh(space, "away").await;
+            ask_for_refresh(space, "away").await;
             space.event_says("RolloutStopped", "refresh").await;
             no_fetcher_is_left(space).await;
         })
         .await;
+        let daemonset = space.daemonset().await.unwrap();
+        assert!(
+            !daemonset.annotations().contains_key(HANDLED),
+            "it is still to be done"
+        );
         assert_eq!(
             space.fingerprints().await.unwrap(),
             pods,

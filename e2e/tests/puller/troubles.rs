@@ -111,7 +111,7 @@ async fn a_limit_range_is_taken_as_it_is_or_named() {
         let default = json!({"type": "Container", "default": {"memory": "64Mi", "cpu": "1"},
             "defaultRequest": {"memory": "8Mi", "cpu": "1m"}});
         api.create(&create, &limits(default)).await.unwrap();
-        let entries = setup::push_images(&space.cluster, 2, 64);
+        let mut entries = setup::push_images(&space.cluster, 2, 64);
         let mut values = setup::values(&entries);
         values["configMap.cachingMemoryRequest"] = json!("none");
         values["configMap.cachingMemoryLimit"] = json!("none");
@@ -128,6 +128,15 @@ async fn a_limit_range_is_taken_as_it_is_or_named() {
             Ok(())
         })
         .await;
+
+        // A fetcher requests nothing, and where that is refused as much as the others.
+        let something = json!({"type": "Container", "min": {"cpu": "1m", "memory": "1Mi"}});
+        api.create(&create, &limits(something)).await.unwrap();
+        entries[0].1 = setup::push_images(&space.cluster, 1, 64).remove(0).1;
+        let edit = json!({"IMAGES": setup::list(&entries)});
+        space.edit_config(edit).await.unwrap();
+        space.all_held(&entries).await;
+        api.delete("range", &DeleteParams::default()).await.unwrap();
 
         let smallest = json!({"type": "Container", "max": {"memory": "15Mi"}});
         api.create(&create, &limits(smallest)).await.unwrap();
