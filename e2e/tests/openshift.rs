@@ -27,20 +27,15 @@ use kip_daemon::settings::{Settings, VARIABLES, unknown_keys};
 use kip_e2e::template::Error;
 use serde_json::{Value, json};
 
-use helm::only;
+use helm::{names, only};
 use templates::{APP, CONFIG_MAP, SERVICE_ACCOUNT, TEMPLATES, objects, process, template};
 
 const PLAIN: [&str; 0] = [];
 
 #[test]
 fn a_plain_process_and_apply_makes_these_objects() {
-    let mut made: Vec<_> = objects(&PLAIN)
-        .iter()
-        .map(|object| format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', ""))
-        .collect();
-    made.sort_unstable();
     assert_eq!(
-        made,
+        names(&objects(&PLAIN)),
         [
             "ConfigMap k8s-image-puller",
             "Deployment kubernetes-image-puller",

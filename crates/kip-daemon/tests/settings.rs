@@ -4,26 +4,19 @@
 
 #![allow(clippy::panic, reason = "these are tests, and so are their helpers")]
 
+#[path = "support/files.rs"]
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 
+use files::{path, read};
 use kip_daemon::settings::{VARIABLES, variable};
 use serde_json::Value;
 
 const BEGIN: &str = "<!-- settings:begin -->";
 const END: &str = "<!-- settings:end -->";
-
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(name)
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
 
 /// A cell of a Markdown table: a bar would end it.
 fn cell(text: &str) -> String {

@@ -5,12 +5,15 @@
 
 #![allow(clippy::panic, reason = "these are tests, and so are their helpers")]
 
+#[path = "support/files.rs"]
+mod files;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+use files::{path, read};
 use kip_daemon::settings::{VARIABLES, Variable, variable};
 use serde_json::{Value, json};
 
@@ -32,16 +35,6 @@ const OF_THE_DEPLOYMENT: [&str; 5] = [
 ];
 /// Settings that make no sense in a pod.
 const ELSEWHERE: [&str; 1] = ["KUBECONFIG"];
-
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(name)
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
 
 fn template(name: &str) -> Value {
     update();

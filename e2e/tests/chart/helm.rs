@@ -95,3 +95,13 @@ pub(super) fn config(values: &Value) -> Value {
 pub(super) fn deployment(values: &Value) -> Value {
     only(&objects(values), "Deployment").clone()
 }
+
+/// Kind and name of each object, sorted.
+pub(super) fn names(objects: &[Value]) -> Vec<String> {
+    let name = |object: &Value| {
+        format!("{} {}", object["kind"], object["metadata"]["name"]).replace('"', "")
+    };
+    let mut names: Vec<_> = objects.iter().map(name).collect();
+    names.sort_unstable();
+    names
+}
