@@ -1,23 +1,61 @@
 //! One right is missing: the daemon says which.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::rbac::v1::Role;
+use kip_e2e::lab::identity::Served;
 use kip_e2e::lab::{Daemon, Identity, Space, eventually, space};
+use kube::Client;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::super::setup;
-use super::ACCOUNT;
+use super::asking::{Question, allowed};
 use super::course::{install_without_a_pod, start_as};
+use super::{ACCOUNT, RIGHTS};
 
 const ROLE: &str = "create-daemonset";
 
-async fn give(space: &Space, rules: &Value) {
+/// Gives all rights but one, and waits until the API server goes by it.
+async fn give(space: &Space, client: &Client, rules: &Value, missing: Option<(&str, &str)>) {
+    let rules = missing.map_or_else(
+        || rules.clone(),
+        |(resource, verb)| without(rules, resource, verb),
+    );
     let patch = Patch::Merge(json!({ "rules": rules }));
     space
         .api::<Role>()
         .patch(ROLE, &PatchParams::default(), &patch)
         .await
         .expect("the Role can be changed");
+    let question = |group: &str, resource: &str, only: Option<&'static str>, verb| Question {
+        served: Served {
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            version: String::new(),
+            namespaced: true,
+        },
+        verb,
+        place: space.name.clone(),
+        name: only.unwrap_or_default(),
+    };
+    let mut questions = Vec::new();
+    let mut expected = BTreeSet::new();
+    for (group, resource, only, verbs) in RIGHTS {
+        for verb in verbs {
+            let question = question(group, resource, only, verb);
+            if missing != Some((resource, verb)) {
+                expected.insert(question.to_string());
+            }
+            questions.push(question);
+        }
+    }
+    eventually("the rights are in force", async || {
+        let found = allowed(client, questions.clone()).await;
+        anyhow::ensure!(found == expected, "{found:?}");
+        Ok(())
+    })
+    .await;
 }
 
 /// The rules without one verb on one resource.
@@ -67,40 +105,45 @@ async fn each_missing_right_is_counted_and_named() {
         let role = space.api::<Role>().get(ROLE).await.unwrap();
         let all = serde_json::to_value(role.rules).unwrap();
         let identity = Identity::new(&space.name, ACCOUNT).unwrap();
-        // Before there is a DaemonSet.
+        let client = identity.client().await.unwrap();
+        // The owner is asked for before the first DaemonSet is made: as long as none can be made it is.
         for (resource, verb) in [
             ("daemonsets", "create"),
+            ("deployments", "get"),
             ("daemonsets", "get"),
             ("daemonsets", "patch"),
             ("daemonsets", "list"),
             ("daemonsets", "watch"),
             ("pods", "list"),
             ("pods", "watch"),
-            ("deployments", "get"),
             ("deployments", "list"),
             ("deployments", "watch"),
             ("configmaps", "list"),
             ("configmaps", "watch"),
             ("events", "create"),
         ] {
-            give(space, &without(&all, resource, verb)).await;
+            give(space, &client, &all, Some((resource, verb))).await;
             let daemon = start_as(space, &identity);
             names(&daemon, verb, resource).await;
             drop(daemon);
         }
-        give(space, &all).await;
+        give(space, &client, &all, None).await;
         let daemon = start_as(space, &identity);
         space.all_held(&entries).await;
         let mut list = entries;
-        for (verb, reason) in [("create", "FetchRefused"), ("delete", "ApplyFailed")] {
-            give(space, &without(&all, "pods", verb)).await;
+        for (verb, reason) in [
+            ("create", "FetchRefused"),
+            ("get", "ApplyFailed"),
+            ("delete", "ApplyFailed"),
+        ] {
+            give(space, &client, &all, Some(("pods", verb))).await;
             list[0].1 = setup::push_images(&space.cluster, 1, 64).remove(0).1;
             let edit = json!({"IMAGES": setup::list(&list)});
             space.edit_config(edit).await.unwrap();
             names(&daemon, verb, "pods").await;
             let words = format!("cannot {verb} resource \"pods\"");
             space.event_says(reason, &words).await;
-            give(space, &all).await;
+            give(space, &client, &all, None).await;
             space.all_held(&list).await;
         }
     })
