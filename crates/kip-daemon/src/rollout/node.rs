@@ -316,10 +316,7 @@ fn differs(holder: &PodFacts, fetcher: &PodFacts) -> bool {
 /// cannot be had, or one that kubelet would not start again without a registry that is not there, as where a policy
 /// of the cluster makes every pod ask. An image that only the fetcher has asked for is still on the node.
 fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
-    fetcher.containers.iter().any(|new| {
-        let Some(old) = holder.container(&new.name) else {
-            return false;
-        };
+    let is_let_go = |new: &ContainerFacts, old: &ContainerFacts| {
         let is_lost = is_failed(fetcher, new)
             && holds(old)
             && (old.image != new.image || !new.asks || old.asks);
@@ -328,16 +325,24 @@ fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
             && old.state == ContainerState::Running
             && matches!(&new.state, ContainerState::Failed(failure) if failure.reason.starts_with("CreateContainer"));
         is_lost || is_unheld
+    };
+    // The same image may have another name in the new list.
+    fetcher.containers.iter().any(|new| {
+        let mut olds = holder.containers.iter();
+        olds.any(|old| (old.name == new.name || old.image == new.image) && is_let_go(new, old))
     })
 }
 
 /// Whether the pod of the `DaemonSet` holds everything that the fetcher does, of what it is to hold.
 fn covers(holder: &PodFacts, fetcher: &PodFacts) -> bool {
-    is_settled(holder)
-        && fetcher.containers.iter().all(|fetched| {
-            fetched.state != ContainerState::Running
-                || holder.container(&fetched.name).is_none_or(|held| {
-                    held.image != fetched.image || held.state == ContainerState::Running
-                })
-        })
+    // By the image: it may have another name in another list.
+    let is_held = |image: &str| {
+        let mut same = holder.containers.iter().filter(|c| &*c.image == image);
+        same.all(|container| container.state == ContainerState::Running)
+    };
+    let mut running = fetcher
+        .containers
+        .iter()
+        .filter(|container| container.state == ContainerState::Running);
+    is_settled(holder) && running.all(|container| is_held(&container.image))
 }

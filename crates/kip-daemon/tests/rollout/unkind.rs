@@ -224,3 +224,16 @@ fn a_round_that_is_lost_is_begun_anew_with_a_number_of_its_own() {
         assert_eq!(world.fetchers_left(), [""; 0]);
     });
 }
+
+#[test]
+fn an_image_under_another_name_is_not_let_go_where_it_could_not_be_had_again() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 4, "a=a:1;b=b:1");
+        world.strict = true;
+        world.always_ask();
+        world.registry.remove("b:1");
+        world.edit(&images("a=a:2;other=b:1"));
+        world.settle(MOST);
+        assert_eq!(world.swaps, 0);
+    });
+}
