@@ -187,7 +187,9 @@ impl<'a> Rollout<'a> {
         news.push(News::Ended { changed });
         let mut annotations = BTreeMap::new();
         if round.refresh {
-            if !is_stopped {
+            // Where every node has left, nobody has asked: it has failed as a whole as well.
+            let is_asked = round.proven || round.unfinished.is_empty();
+            if !is_stopped && is_asked {
                 let request = round.request.take();
                 annotations.extend(request.map(|request| (REFRESH_HANDLED, request)));
                 annotations.insert(REFRESHED_AT, self.facts.now.to_string());

@@ -237,3 +237,26 @@ fn an_image_under_another_name_is_not_let_go_where_it_could_not_be_had_again() {
         assert_eq!(world.swaps, 0);
     });
 }
+
+#[test]
+fn a_refresh_on_demand_that_no_node_could_take_part_in_is_repeated() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 4, "a=a:1;b=b:1");
+        world.registry.insert("a:1".to_owned(), 500);
+        world.silent = world.nodes.iter().cloned().collect();
+        world.annotate(REFRESH, "1");
+        for _ in 0..5 {
+            world.settle_for(500);
+            world.pass(Duration::from_secs(61));
+        }
+        world.settle(MOST);
+        assert_eq!(world.requests, 0);
+        assert_eq!(world.live.annotations.get(REFRESH_HANDLED), None);
+        world.silent.clear();
+        world.pass(Duration::from_secs(601));
+        world.settle(MOST);
+        assert_eq!(world.swaps, 4);
+        assert_eq!(world.live.annotations[REFRESH_HANDLED], "1");
+        assert_eq!(world.fetchers_left(), [""; 0]);
+    });
+}
