@@ -1,5 +1,7 @@
 //! The daemon: one step of its plan, carried out as its controller does it.
 
+use std::collections::BTreeSet;
+
 use kip_daemon::cluster::{ContainerState, Duty, Live, PodFacts, Seen};
 use kip_daemon::desired::names::ROUND;
 use kip_daemon::desired::{Requests, content_hash_of, fetcher};
@@ -129,7 +131,8 @@ impl World {
         let fetchers = self.pods.values().filter(|pod| {
             matches!(pod.duty, Duty::Fetch { .. }) && !pod.terminating && !is_held(&pod.node)
         });
-        fetchers.count()
+        let nodes: BTreeSet<&str> = fetchers.map(|pod| pod.node.as_str()).collect();
+        nodes.len()
     }
 
     pub(crate) fn delete(&mut self, meant: &PodName) {
