@@ -131,6 +131,23 @@ fn nodes_that_hold_another_content_are_found_and_asked_as_well() {
 }
 
 #[test]
+fn where_each_node_holds_a_content_of_its_own_each_is_asked_once() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 12, "a=a:1;b=b:1");
+        for (node, content) in world.nodes.clone().iter().zip(1000..) {
+            world.make_stale(node, "a:1", content);
+        }
+        world.annotate(REFRESH, "1");
+        world.settle(MOST);
+        // The first one picked asks for both.
+        assert_eq!((world.requests, world.swaps, world.fetchers), (13, 12, 12));
+        for node in &world.nodes {
+            assert_eq!(world.runs(node)["a"].1, 100, "{node}");
+        }
+    });
+}
+
+#[test]
 fn an_image_that_cannot_be_had_stops_the_round_at_its_first_node_and_its_correction_mends_it() {
     each_seed(20, |seed| {
         let mut world = world(seed, 20, "a=a:1;b=b:1;c=c:1");

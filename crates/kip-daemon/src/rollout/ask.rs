@@ -88,6 +88,8 @@ pub(super) struct Asks<'r, 'a> {
     tagged: &'r BTreeMap<&'r str, &'r str>,
     /// What some fetcher is asking for at the moment.
     asking: HashSet<(&'a str, Content)>,
+    /// Whether no more answers can be kept: nobody asks for anything new then.
+    is_full: bool,
 }
 
 impl<'r, 'a> Asks<'r, 'a> {
@@ -116,6 +118,7 @@ impl<'r, 'a> Asks<'r, 'a> {
             round,
             tagged,
             asking,
+            is_full: round.is_full(),
         }
     }
 
@@ -130,9 +133,13 @@ impl<'r, 'a> Asks<'r, 'a> {
 
     /// Images of which the node holds a content that nobody has asked for yet.
     pub(super) fn unasked(&self, node: &Node<'a>) -> Vec<(&'a str, Content)> {
+        if self.is_full {
+            return Vec::new();
+        }
+        let is_new = |pair: &(&str, Content)| !self.round.is_known(pair.0, pair.1);
         held(node, self.tagged)
             .into_iter()
-            .filter(|pair| self.round.is_unasked(pair.0, pair.1) && !self.asking.contains(pair))
+            .filter(|pair| is_new(pair) && !self.asking.contains(pair))
             .collect()
     }
 

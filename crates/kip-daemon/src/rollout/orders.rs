@@ -1,6 +1,6 @@
 //! Which nodes are next, and what they are to ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use super::Round;
 use super::ask::Asks;
@@ -49,17 +49,25 @@ pub(super) fn orders<'a>(
             orders.push(order(name, stale));
         }
     }
+    // What a node could ask for only gets less as others are picked: it is counted anew where it may be the most, or
+    // each pick would look at every image of every node.
+    let count = |asks: &Asks<'_, 'a>, place: usize| asks.unasked(rest[place].1).len();
+    let mut most: BinaryHeap<(usize, usize)> = BinaryHeap::new();
+    if orders.len() < room.min(PROBES) {
+        most = (0..rest.len()).map(|n| (count(&asks, n), n)).collect();
+    }
     while orders.len() < room.min(PROBES) {
-        let unasked = rest.iter().map(|(name, node)| (*name, asks.unasked(node)));
-        let most = unasked.max_by_key(|(_, pairs)| pairs.len());
-        let Some((name, pairs)) = most.filter(|(_, pairs)| !pairs.is_empty()) else {
+        let Some((before, place)) = most.pop().filter(|(count, _)| *count > 0) else {
             break;
         };
-        rest.retain(|(other, _)| *other != name);
-        orders.push(order(
-            name,
-            pairs.iter().map(|(image, _)| (*image).to_owned()).collect(),
-        ));
+        let (name, node) = rest[place];
+        let pairs = asks.unasked(node);
+        if pairs.len() < before {
+            most.push((pairs.len(), place));
+            continue;
+        }
+        let images = pairs.iter().map(|(image, _)| (*image).to_owned());
+        orders.push(order(name, images.collect()));
         asks.take(pairs);
     }
     orders

@@ -152,15 +152,21 @@ impl Round {
 
     /// Whether nobody has asked yet for the image while it held this content.
     pub fn is_unasked(&self, image: &str, content: Content) -> bool {
-        let is_known = |answers: &Answers| {
+        !self.is_known(image, content) && !self.is_full()
+    }
+
+    /// Whether something was learnt of this content.
+    pub fn is_known(&self, image: &str, content: Content) -> bool {
+        let answers = self.answers.get(image);
+        answers.is_some_and(|answers| {
             [&answers.fresh, &answers.stale, &answers.failed]
                 .iter()
                 .any(|known| known.contains(&content))
-        };
-        !self.answers.get(image).is_some_and(is_known) && !self.is_full()
+        })
     }
 
-    fn is_full(&self) -> bool {
+    /// Whether no more answers are kept.
+    pub fn is_full(&self) -> bool {
         let count = |a: &Answers| a.fresh.len() + a.stale.len() + a.failed.len();
         self.answers.values().map(count).sum::<usize>() >= ANSWERS
     }
