@@ -242,16 +242,16 @@ impl Controller {
             "the API server did not do it"
         );
         if category.is_refusal() {
-            self.tell_refusal(error, &detail, memory);
+            self.tell_refusal(error, &detail, is_rolling, memory);
         }
         if memory.ours.is_none() {
             self.health.unready(detail);
         }
     }
 
-    fn tell_refusal(&self, error: &ApiError, detail: &str, memory: &mut Memory) {
+    fn tell_refusal(&self, error: &ApiError, detail: &str, is_rolling: bool, memory: &mut Memory) {
         let category = error.category().as_str();
-        let Some((node, trouble)) = &mut memory.rolling.unfetched else {
+        let Some((node, trouble)) = memory.rolling.refused(is_rolling) else {
             let text = format!("{category}: {detail}");
             self.notices.tell(Reason::ApplyFailed, text.clone(), text);
             return;

@@ -46,6 +46,12 @@ impl Rolling {
         pause
     }
 
+    /// The fetcher that was to be made, where it was a step of the rollout that failed: during the rollout's pause other
+    /// steps are carried out, and may fail as well.
+    pub(super) fn refused(&mut self, is_rolling: bool) -> Option<&mut (String, Option<Trouble>)> {
+        self.unfetched.as_mut().filter(|_| is_rolling)
+    }
+
     /// When the pause ends, if there is one.
     fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.not_before.filter(|not_before| *not_before > now)
@@ -211,3 +217,18 @@ fn is_for(pod: &PodFacts, order: &Order, holder_uid: &str) -> bool {
 
 /// The plan is looked at again after this time in any case.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_something_else_is_not_told_as_one_of_a_fetcher() {
+        let mut rolling = Rolling {
+            unfetched: Some(("node".to_owned(), None)),
+            ..Rolling::default()
+        };
+        assert!(rolling.refused(true).is_some());
+        assert!(rolling.refused(false).is_none());
+    }
+}
