@@ -1,6 +1,6 @@
 //! Carries out a step of the rollout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
@@ -30,6 +30,9 @@ pub(super) struct Rolling {
     not_before: Option<Instant>,
     /// The node whose fetcher was refused, and why.
     pub(super) unfetched: Option<(String, Option<Trouble>)>,
+    /// Names of the fetchers that were made in this round.
+    made: HashSet<String>,
+    round: u64,
 }
 
 impl Rolling {
@@ -50,6 +53,15 @@ impl Rolling {
     /// steps are carried out, and may fail as well.
     pub(super) fn refused(&mut self, is_rolling: bool) -> Option<&mut (String, Option<Trouble>)> {
         self.unfetched.as_mut().filter(|_| is_rolling)
+    }
+
+    /// Whether this process has made a fetcher of this name in this round before.
+    fn is_made_again(&mut self, round: u64, name: &str) -> bool {
+        if self.round != round {
+            self.round = round;
+            self.made.clear();
+        }
+        !self.made.insert(name.to_owned())
     }
 
     /// When the pause ends, if there is one.
@@ -89,7 +101,7 @@ impl Controller {
             memory.rolling.at_once();
             memory.pace.soon(now);
         } else {
-            // Something has changed that the watch has not brought yet.
+            // Something has changed that the watch has not brought yet, or somebody undoes what was done.
             let pause = memory.rolling.pause(Category::Conflict, now);
             memory.pace.at(now + pause);
         }
@@ -160,7 +172,8 @@ impl Controller {
         Ok(has_moved)
     }
 
-    /// Whether any was made.
+    /// Whether all were made that had not been before: one that somebody deletes as soon as it is there is made again
+    /// after a pause.
     async fn fetch(&self, orders: &[Order], memory: &mut Memory) -> Result<bool, ApiError> {
         let (Some(applied), Seen::Present(live)) = (&memory.applied, &memory.cluster.live) else {
             return Ok(false);
@@ -170,6 +183,7 @@ impl Controller {
             _ => None,
         };
         let desired = &applied.desired;
+        let mut is_again = false;
         for order in orders.iter().take(AT_ONCE) {
             self.health.turn();
             let pod = |requests| fetcher(desired, &live.uid, owner, order, requests);
@@ -187,9 +201,10 @@ impl Controller {
                 asks = order.ask.len(),
                 "fetcher made"
             );
+            is_again |= memory.rolling.is_made_again(order.round, &name);
             memory.cluster.pods.insert(name, facts);
         }
-        Ok(true)
+        Ok(!is_again)
     }
 
     /// Makes the pod, or the other one where a `LimitRange` wants it to request something.
@@ -230,5 +245,13 @@ mod tests {
         };
         assert!(rolling.refused(true).is_some());
         assert!(rolling.refused(false).is_none());
+    }
+
+    #[test]
+    fn a_fetcher_is_made_again_where_this_round_has_made_it_before() {
+        let mut rolling = Rolling::default();
+        let made = [(1, "a"), (1, "b"), (1, "a"), (2, "a"), (2, "a")];
+        let again = made.map(|(round, name)| rolling.is_made_again(round, name));
+        assert_eq!(again, [false, false, true, false, true]);
     }
 }
