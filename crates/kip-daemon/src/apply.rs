@@ -156,7 +156,9 @@ impl Writer {
     pub async fn create_pod(&self, pod: &Pod) -> Result<(String, PodFacts), ApiError> {
         let made = match self.post(pod, false).await {
             Err(ApiError::Request(kube::Error::Api(status))) if status.is_already_exists() => {
-                bounded(self.pods.get(&pod.name_any())).await?
+                let there = bounded(self.pods.get_opt(&pod.name_any())).await?;
+                // It has gone meanwhile.
+                there.ok_or(ApiError::Contended)?
             }
             made => made?,
         };

@@ -220,8 +220,8 @@ impl Controller {
         let now = Instant::now();
         let category = error.category();
         self.metrics.api_error(category);
-        let pause = if is_rolling && category.is_refusal() {
-            let pause = memory.rolling.pause(category, now);
+        let pause = if is_rolling {
+            let pause = memory.rolling.pause_after(error, now);
             memory.pace.at(now + pause);
             pause
         } else {

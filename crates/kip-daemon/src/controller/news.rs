@@ -28,6 +28,15 @@ impl Controller {
                     );
                     self.notices.tell(Reason::RolloutStopped, images, text);
                 }
+                News::Unproven(nodes) => {
+                    is_stopped = true;
+                    warn!(kind, number, nodes, "round stopped at its first nodes");
+                    let text = format!(
+                        "round {number} ({kind}) stopped: {nodes} nodes were tried first, one after the other, and none has \
+                         come through (Events NodeSkipped say why); no other node was touched. It is tried again by itself"
+                    );
+                    self.notices.tell(Reason::RolloutStopped, "", text);
+                }
                 News::Left(node, ending) => {
                     let why = ending.as_str();
                     warn!(kind, number, node, why, "a node has left the round");
@@ -37,7 +46,8 @@ impl Controller {
                     self.notices.tell(Reason::NodeSkipped, why, text);
                 }
                 News::Ended { changed } => {
-                    let result = match (is_stopped, round.unfinished.is_empty()) {
+                    let is_done = round.unfinished.is_empty() && round.retry.is_none();
+                    let result = match (is_stopped, is_done) {
                         (true, _) => RoundResult::stopped,
                         (false, true) => RoundResult::done,
                         (false, false) => RoundResult::unfinished,

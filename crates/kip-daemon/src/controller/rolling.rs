@@ -15,7 +15,7 @@ use crate::cluster::{Duty, PodFacts, Seen};
 use crate::desired::names::ROUND;
 use crate::desired::{Order, Requests, fetcher};
 use crate::plan::PodName;
-use crate::rollout::{Next, Record, Step, Swap};
+use crate::rollout::{Acts, Next, Record, Step, Swap};
 use crate::trouble::Trouble;
 
 /// Pods that are made or deleted in one step.
@@ -42,8 +42,17 @@ impl Rolling {
         self.not_before = None;
     }
 
-    /// No further step before a pause is over. Gives back the pause.
-    pub(super) fn pause(&mut self, category: Category, now: Instant) -> Duration {
+    /// No further step before a pause is over, after this error. Gives back the pause.
+    pub(super) fn pause_after(&mut self, error: &ApiError, now: Instant) -> Duration {
+        let category = match error {
+            // A webhook that hangs, most likely: each further try takes the time that healing may need.
+            ApiError::TimedOut => Category::Refused,
+            error => error.category(),
+        };
+        self.pause(category, now)
+    }
+
+    fn pause(&mut self, category: Category, now: Instant) -> Duration {
         let pause = self.pauses.after(category);
         self.not_before = Some(now + pause);
         pause
@@ -70,6 +79,27 @@ impl Rolling {
     }
 }
 
+/// What has become of a step.
+#[derive(Debug, Default)]
+struct Done {
+    /// Whether something is otherwise than before.
+    has_moved: bool,
+    /// What was refused last.
+    refusal: Option<ApiError>,
+}
+
+impl Done {
+    /// Takes in what has become of a part of it. Any error that is no refusal ends the step.
+    fn note(&mut self, outcome: Result<bool, ApiError>) -> Result<(), ApiError> {
+        match outcome {
+            Ok(has_moved) => self.has_moved |= has_moved,
+            Err(error) if error.category().is_refusal() => self.refusal = Some(error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
 impl Controller {
     pub(super) async fn roll(&self, next: Next, memory: &mut Memory) -> Result<(), ApiError> {
         memory.waiting = None;
@@ -89,23 +119,24 @@ impl Controller {
             return Ok(());
         }
         memory.rolling.unfetched = None;
-        let has_moved = match step {
-            Step::Record(record) => self.record(*record, memory).await?,
-            Step::Delete(pods) => self.delete(&pods, memory).await?,
-            Step::Swap(swaps) => self.swap(&swaps, memory).await?,
-            Step::Fetch(orders) => self.fetch(&orders, memory).await?,
+        let done = match step {
+            Step::Record(record) => Done {
+                has_moved: self.record(*record, memory).await?,
+                refusal: None,
+            },
+            Step::Act(acts) => self.carry_out(&acts, memory).await?,
         };
         // There may be a next step.
         let now = Instant::now();
-        if has_moved {
+        if done.has_moved {
             memory.rolling.at_once();
             memory.pace.soon(now);
-        } else {
+        } else if done.refusal.is_none() {
             // Something has changed that the watch has not brought yet, or somebody undoes what was done.
             let pause = memory.rolling.pause(Category::Conflict, now);
             memory.pace.at(now + pause);
         }
-        Ok(())
+        done.refusal.map_or(Ok(()), Err)
     }
 
     /// Whether it was written.
@@ -135,16 +166,24 @@ impl Controller {
         Ok(is_written)
     }
 
-    /// Whether any was deleted.
-    async fn delete(&self, pods: &[PodName], memory: &mut Memory) -> Result<bool, ApiError> {
-        let mut has_moved = false;
-        for pod in pods.iter().take(AT_ONCE) {
-            has_moved |= self.delete_one(pod, memory).await?;
+    /// Whether something was done, and the last refusal: one pod that must not go, or a node's fetcher that must not come,
+    /// holds up no other.
+    async fn carry_out(&self, acts: &Acts, memory: &mut Memory) -> Result<Done, ApiError> {
+        let mut done = Done::default();
+        for pod in acts.gone.iter().take(AT_ONCE) {
+            done.note(self.delete(pod, memory).await)?;
         }
-        Ok(has_moved)
+        for swap in acts.swaps.iter().take(AT_ONCE) {
+            done.note(self.swap(swap, memory).await)?;
+        }
+        if !acts.orders.is_empty() {
+            done.note(self.fetch(&acts.orders, memory).await)?;
+        }
+        Ok(done)
     }
 
-    async fn delete_one(&self, pod: &PodName, memory: &mut Memory) -> Result<bool, ApiError> {
+    /// Whether it was deleted.
+    async fn delete(&self, pod: &PodName, memory: &mut Memory) -> Result<bool, ApiError> {
         self.health.turn();
         if !self.writer.delete_pod(pod).await? {
             // It has changed: the watch brings it, and the plan looks again.
@@ -157,19 +196,15 @@ impl Controller {
         Ok(true)
     }
 
-    /// Whether any pod was deleted for what its fetcher holds.
-    async fn swap(&self, swaps: &[Swap], memory: &mut Memory) -> Result<bool, ApiError> {
-        let mut has_moved = false;
-        for swap in swaps.iter().take(AT_ONCE) {
-            self.health.turn();
-            // A watch may be behind by a minute, and the fetcher gone by now.
-            if self.writer.is_as_seen(&swap.fetcher).await? {
-                has_moved |= self.delete_one(&swap.holder, memory).await?;
-            } else {
-                debug!(pod = swap.fetcher.name, "the fetcher has changed");
-            }
+    /// Whether the pod was deleted for what its fetcher holds.
+    async fn swap(&self, swap: &Swap, memory: &mut Memory) -> Result<bool, ApiError> {
+        self.health.turn();
+        // A watch may be behind by a minute, and the fetcher gone by now.
+        if !self.writer.is_as_seen(&swap.fetcher).await? {
+            debug!(pod = swap.fetcher.name, "the fetcher has changed");
+            return Ok(false);
         }
-        Ok(has_moved)
+        self.delete(&swap.holder, memory).await
     }
 
     /// Whether all were made that had not been before: one that somebody deletes as soon as it is there is made again

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::node::{Node, Stage, after};
-use super::{News, Next, Rollout, Round, Step, record};
+use super::{Acts, News, Next, Rollout, Round, Step, record};
 use crate::cluster::Duty;
 use crate::config::rollout::Refresh;
 use crate::desired::names::{REFRESH, REFRESH_HANDLED, REFRESHED_AT};
@@ -137,6 +137,6 @@ impl Rollout<'_> {
                 gone.extend(self.done_fetcher(node, next));
             }
         }
-        (!gone.is_empty()).then_some(Step::Delete(gone))
+        Acts::deletions(gone).into_step()
     }
 }

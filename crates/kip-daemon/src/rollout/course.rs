@@ -8,10 +8,13 @@ use super::ask::{self, Asks};
 use super::ending::Ending;
 use super::node::{Node, Stage};
 use super::orders::{Todo, orders};
-use super::{News, Next, Record, Rollout, Round, Step, Swap, pod_name, record};
+use super::{Acts, News, Next, Record, Rollout, Round, Step, Swap, pod_name, record};
 use crate::config::Group;
 use crate::desired::names::{REFRESH_HANDLED, REFRESHED_AT};
 use crate::plan::PodName;
+
+/// So many nodes are tried before one has come through.
+const FIRST_NODES: u32 = 3;
 
 /// What is to be done, over all nodes.
 #[derive(Default)]
@@ -20,6 +23,8 @@ struct Work<'n, 'a> {
     swaps: Vec<Swap>,
     todo: Vec<Todo<'n, 'a>>,
     leaving: Vec<(&'a str, Ending)>,
+    /// Nodes whose pod has been swapped in an earlier round and has not come yet.
+    swapping: usize,
     /// Whether a first node has come through.
     is_proven: bool,
 }
@@ -37,11 +42,10 @@ impl<'a> Rollout<'a> {
         if round.refresh {
             ask::learn(&mut later, &self.nodes, &tagged);
         }
-        let mut news = Vec::new();
         if let Some(stopped) = self.stopped(&later) {
-            news.push(stopped);
-            return Some(self.end(later, news));
+            return Some(self.end(later, vec![stopped]));
         }
+        let mut news = Vec::new();
         let asks = Asks::new(&later, &tagged, &self.nodes);
         let mut work = Work {
             is_proven: later.proven,
@@ -55,11 +59,15 @@ impl<'a> Rollout<'a> {
             mut swaps,
             todo,
             leaving,
+            swapping,
             is_proven,
         } = work;
-        // Fetchers may have come late, all at once.
+        // Fetchers may have come late, all at once. Where pods of an earlier round do not come, no more are let go; an edit
+        // that mends that can be fetched meanwhile.
         let at_once = self.at_once(is_proven);
-        swaps.truncate(at_once.saturating_sub(next.busy));
+        let can_swap = at_once.saturating_sub(next.busy + swapping);
+        let is_held_up = swaps.len() > can_swap;
+        swaps.truncate(can_swap);
         next.busy += swaps.len();
         let room = at_once.saturating_sub(next.busy);
         let orders = orders(&later, asks, todo, room);
@@ -71,16 +79,14 @@ impl<'a> Rollout<'a> {
         if later != *round {
             return Some(record(later, news));
         }
-        if !gone.is_empty() {
-            return Some(Step::Delete(gone));
-        }
-        if !swaps.is_empty() {
-            return Some(Step::Swap(swaps));
-        }
-        if !orders.is_empty() {
-            return Some(Step::Fetch(orders));
-        }
-        (next.busy == 0).then(|| self.end(later, news))
+        let acts = Acts {
+            gone,
+            swaps,
+            orders,
+        };
+        let is_over = next.busy == 0 && !is_held_up;
+        acts.into_step()
+            .or_else(|| is_over.then(|| self.end(later, news)))
     }
 
     /// What is to be done at a node.
@@ -94,7 +100,15 @@ impl<'a> Rollout<'a> {
         next: &mut Next,
     ) {
         work.gone.extend(self.needless(node, next));
+        if let Some(until) = node.swapping_until(self.clock) {
+            work.swapping += 1;
+            next.wake_at(until);
+        }
         if later.has_left(name) {
+            // Since a restart its deadline counts anew.
+            if let (Some(_), Stage::Busy(_)) = (node.fetcher, node.stage(self.clock)) {
+                next.busy += 1;
+            }
             work.gone.extend(self.done_fetcher(node, next));
             return;
         }
@@ -152,10 +166,15 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    /// The first node's fetcher is through and has nothing of what it was to bring.
+    /// The first node's fetcher is through and has nothing of what it was to bring, or one first node after the other has
+    /// left: where the registry hangs, each takes its whole time.
     fn stopped(&self, round: &Round) -> Option<News> {
         if round.proven {
             return None;
+        }
+        let left = round.unfinished.values().sum();
+        if left >= FIRST_NODES {
+            return Some(News::Unproven(left));
         }
         self.nodes.iter().find_map(|(name, node)| {
             node.fetcher

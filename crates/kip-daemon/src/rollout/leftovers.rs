@@ -33,7 +33,7 @@ impl Rollout<'_> {
                 continue;
             }
             let wanted = wanted.get_or_insert_with(|| self.wanted());
-            if self.is_replaced(pod, wanted) {
+            if self.is_replaced(pod, wanted, next) {
                 gone.push(pod_name(Named { name, pod }));
             } else {
                 next.leftovers += 1;
@@ -53,7 +53,7 @@ impl Rollout<'_> {
         }
     }
 
-    fn is_replaced(&self, leftover: &PodFacts, wanted: &Wanted<'_>) -> bool {
+    fn is_replaced(&self, leftover: &PodFacts, wanted: &Wanted<'_>, next: &mut Next) -> bool {
         if leftover.ended || is_idle(leftover) {
             // It holds nothing.
             return true;
@@ -61,8 +61,7 @@ impl Rollout<'_> {
         let node = self.nodes.get(leftover.node.as_str());
         match node.and_then(|node| node.holder) {
             Some(holder) => is_settled(holder.pod) && holds(holder.pod, leftover, wanted),
-            // While a pod of ours is missing somewhere, it may be missing here.
-            None => self.is_whole,
+            None => self.is_unwanted(leftover, next),
         }
     }
 }

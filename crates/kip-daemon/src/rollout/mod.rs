@@ -57,12 +57,34 @@ pub struct Facts<'a> {
 pub enum Step {
     /// Write down where the round is, before anything is done that depends on it.
     Record(Box<Record>),
+    /// Delete and make pods.
+    Act(Acts),
+}
+
+/// What is to be done with pods. None of it waits for another: one that is refused holds up nothing else.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Acts {
     /// Pods that are to go: those that hold nothing, and fetchers that have done their work.
-    Delete(Vec<PodName>),
+    pub gone: Vec<PodName>,
     /// Pods that are to go for what their fetchers hold.
-    Swap(Vec<Swap>),
+    pub swaps: Vec<Swap>,
     /// Fetchers to make.
-    Fetch(Vec<Order>),
+    pub orders: Vec<Order>,
+}
+
+impl Acts {
+    /// The step, if there is something to do.
+    fn into_step(self) -> Option<Step> {
+        let is_empty = self.gone.is_empty() && self.swaps.is_empty() && self.orders.is_empty();
+        (!is_empty).then_some(Step::Act(self))
+    }
+
+    fn deletions(gone: Vec<PodName>) -> Self {
+        Self {
+            gone,
+            ..Self::default()
+        }
+    }
 }
 
 /// A pod that holds what is out of date, and the fetcher that has brought what its successor will hold.
@@ -99,6 +121,8 @@ pub enum News {
     },
     /// A node has left it.
     Left(String, Ending),
+    /// So many nodes were tried first, and all have left it: no other one is touched.
+    Unproven(u32),
     /// It ended.
     Ended {
         /// Images whose tags stand for something else than before.
@@ -153,7 +177,7 @@ pub fn next(facts: &Facts<'_>) -> Next {
     }
     let unplaced = unplaced(facts);
     if !unplaced.is_empty() {
-        next.step = Some(Step::Delete(unplaced));
+        next.step = Acts::deletions(unplaced).into_step();
         return next;
     }
     let step = match round {
@@ -165,7 +189,7 @@ pub fn next(facts: &Facts<'_>) -> Next {
             .or_else(|| rollout.clear(round.as_ref(), &mut next)),
     };
     let leftovers = rollout.done_leftovers(&mut next);
-    next.step = step.or_else(|| (!leftovers.is_empty()).then_some(Step::Delete(leftovers)));
+    next.step = step.or_else(|| Acts::deletions(leftovers).into_step());
     next
 }
 
@@ -221,21 +245,25 @@ impl<'a> Rollout<'a> {
         None
     }
 
+    /// Whether this pod, on a node that has none of the `DaemonSet`, holds what none will hold there.
+    ///
+    /// While a pod of the `DaemonSet` is missing somewhere, it may be missing here, and this one alone may hold what it
+    /// will hold. When none is missing, a node without one is not to have any. The numbers may be behind what happens:
+    /// only what has been so for long counts.
+    fn is_unwanted(&self, pod: &PodFacts, next: &mut Next) -> bool {
+        if !self.is_whole {
+            return false;
+        }
+        let until = after(pod.first_seen, self.clock.settling * 2);
+        if self.facts.now < until {
+            next.wake_at(until);
+        }
+        self.facts.now >= until
+    }
+
     /// Fetchers of other rounds or lists that can go.
     fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
-        // While a pod of the DaemonSet is missing somewhere, a fetcher alone may hold what it will hold. When none is
-        // missing, a node without one is not to have any.
-        // The numbers may be behind what happens: only what has been so for long counts.
-        let mut is_unwanted = |pod: &PodFacts| {
-            let until = after(pod.first_seen, self.clock.settling * 2);
-            if node.holder.is_some() || !self.is_whole {
-                return false;
-            }
-            if self.facts.now < until {
-                next.wake_at(until);
-            }
-            self.facts.now >= until
-        };
+        let mut is_unwanted = |pod: &PodFacts| node.holder.is_none() && self.is_unwanted(pod, next);
         let mut gone = Vec::new();
         gone.extend(
             node.fetcher

@@ -238,6 +238,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Until when its pod may take to come that was swapped in an earlier round.
+    pub(super) fn swapping_until(&self, clock: Clock) -> Option<Timestamp> {
+        let is_swapping = self.holder.is_none() && self.fetcher.is_none();
+        let fetchers = self.others.iter().filter(|_| is_swapping);
+        let last = fetchers.map(|fetcher| fetcher.pod.first_seen).max()?;
+        let until = after(last.max(clock.started), clock.settling * 2);
+        (clock.now < until).then_some(until)
+    }
+
     /// Until when a fetcher may take to go; kubelet is silent where it takes longer.
     pub(super) fn clearing_until(&self, clock: Clock) -> Option<Timestamp> {
         let most = clock.placing + clock.settling;

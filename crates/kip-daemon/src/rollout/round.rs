@@ -87,7 +87,7 @@ impl Round {
     pub fn begin(before: Option<&Self>, content: &str, now: Timestamp) -> Self {
         let same = before.filter(|round| round.content == content);
         Self {
-            number: before.map_or(0, |round| round.number) + 1,
+            number: before.map_or(0, |round| round.number).saturating_add(1),
             content: content.to_owned(),
             started: Some(Time(now)),
             retry: same.and_then(|round| round.retry.clone()),

@@ -1,13 +1,14 @@
 //! The daemon: one step of its plan, carried out as its controller does it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kip_daemon::cluster::{ContainerState, Duty, Live, PodFacts, Seen};
 use kip_daemon::desired::names::ROUND;
-use kip_daemon::desired::{Requests, content_hash_of, fetcher};
+use kip_daemon::desired::{Order, Requests, content_hash_of, fetcher};
 use kip_daemon::plan::PodName;
 use kip_daemon::pods::{Interner, LeanPod};
-use kip_daemon::rollout::{Facts, Record, Step, next};
+use kip_daemon::rollout::{Acts, Facts, Record, Step, next};
 
 use super::world::{World, seconds};
 
@@ -39,56 +40,61 @@ impl World {
         match next.step {
             None => {}
             Some(Step::Record(record)) => self.record(&live, *record),
-            Some(Step::Delete(pods)) => {
-                for pod in pods {
-                    self.delete(&pod);
-                }
-            }
-            Some(Step::Swap(swaps)) => {
-                for swap in swaps {
-                    if self.is_as_seen(&swap.fetcher) {
-                        self.delete(&swap.holder);
-                    }
-                }
-                let swapping = self.swapping();
-                assert!(
-                    swapping <= most,
-                    "{swapping} nodes swap at once, {most} may"
-                );
-            }
-            Some(Step::Fetch(orders)) => {
-                for order in orders {
-                    let pod = fetcher(&self.desired, &live.uid, None, &order, Requests::Nothing);
-                    let (name, facts) =
-                        LeanPod::from(pod).into_facts(&mut Interner::default(), self.now);
-                    if self.pods.contains_key(&name) {
-                        continue;
-                    }
-                    self.made += 1;
-                    self.fetchers += 1;
-                    let facts = PodFacts {
-                        uid: format!("uid-{}", self.made),
-                        created: Some(seconds(self.now)),
-                        ..facts
-                    };
-                    self.put(name.clone(), facts);
-                    let made = self.pods[&name].clone();
-                    self.view.see_pod(name, made);
-                }
-                let fetching = self.fetching();
-                assert!(
-                    fetching <= most,
-                    "{fetching} nodes fetch at once, {most} may"
-                );
-            }
+            Some(Step::Act(acts)) => self.carry_out(acts, most),
         }
     }
 
-    /// Fetchers of the round that are not through.
+    fn carry_out(&mut self, acts: Acts, most: usize) {
+        for pod in acts.gone {
+            self.delete(&pod);
+        }
+        let has_swapped = !acts.swaps.is_empty();
+        for swap in acts.swaps {
+            if self.is_as_seen(&swap.fetcher) {
+                self.delete(&swap.holder);
+            }
+        }
+        let swapping = self.swapping();
+        assert!(
+            !has_swapped || swapping <= most,
+            "{swapping} nodes swap at once, {most} may"
+        );
+        let has_fetched = !acts.orders.is_empty();
+        for order in acts.orders {
+            self.fetch(&order);
+        }
+        let fetching = self.fetching();
+        assert!(
+            !has_fetched || fetching <= most,
+            "{fetching} nodes fetch at once, {most} may"
+        );
+    }
+
+    fn fetch(&mut self, order: &Order) {
+        let uid = &self.live.uid;
+        let pod = fetcher(&self.desired, uid, None, order, Requests::Nothing);
+        let (name, facts) = LeanPod::from(pod).into_facts(&mut Interner::default(), self.now);
+        if self.pods.contains_key(&name) {
+            return;
+        }
+        self.made += 1;
+        self.fetchers += 1;
+        let facts = PodFacts {
+            uid: format!("uid-{}", self.made),
+            created: Some(seconds(self.now)),
+            ..facts
+        };
+        self.put(name.clone(), facts);
+        let made = self.pods[&name].clone();
+        self.view.see_pod(name, made);
+    }
+
+    /// Fetchers of the round that are not through. That of a node that has left it is to go, and may wake as it does.
     pub(crate) fn fetching(&self) -> usize {
-        let round = self.round().map_or(0, |round| round.number);
+        let round = self.round().unwrap_or_default();
         let is_of_round = |pod: &&PodFacts| {
-            matches!(pod.duty, Duty::Fetch { round: number, .. } if number == round)
+            matches!(pod.duty, Duty::Fetch { round: number, .. } if number == round.number)
+                && !round.has_left(&pod.node)
                 && !pod.terminating
                 && pod
                     .containers
@@ -121,7 +127,8 @@ impl World {
         })
     }
 
-    /// Nodes whose pod is going, or has gone, for what a fetcher holds.
+    /// Nodes whose pod is going, or has gone, for what a fetcher holds; not those where none comes, which nobody waits for
+    /// for ever.
     fn swapping(&self) -> usize {
         let is_held = |node: &str| {
             self.pods
@@ -131,7 +138,12 @@ impl World {
         let fetchers = self.pods.values().filter(|pod| {
             matches!(pod.duty, Duty::Fetch { .. }) && !pod.terminating && !is_held(&pod.node)
         });
-        let nodes: BTreeSet<&str> = fetchers.map(|pod| pod.node.as_str()).collect();
+        let is_awaited = |node: &&str| {
+            let swapped = self.swapped.get(*node);
+            swapped.is_some_and(|at| self.now < *at + Duration::from_secs(300))
+        };
+        let nodes = fetchers.map(|pod| pod.node.as_str()).filter(is_awaited);
+        let nodes: BTreeSet<&str> = nodes.collect();
         nodes.len()
     }
 
@@ -144,6 +156,7 @@ impl World {
         let is_holder = pod.controller.is_some();
         if is_holder {
             self.swaps += 1;
+            self.swapped.insert(pod.node.clone(), self.now);
             // What was asked for in vain is held by nobody until the new pod runs.
             let is_fetcher = |p: &&PodFacts| {
                 matches!(p.duty, Duty::Fetch { .. }) && p.node == pod.node && !p.terminating

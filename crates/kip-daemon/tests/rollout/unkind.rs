@@ -169,7 +169,8 @@ fn a_name_that_is_wrong_for_long_is_tried_at_one_node_after_the_other_and_leaves
         _ => None,
     });
     let nodes: BTreeSet<&str> = stopped.collect();
-    assert_eq!(nodes.len(), 10, "each node was the first once: {nodes:?}");
+    // The node of the try before is passed over, its fetcher is just going.
+    assert!(nodes.len() >= 9, "each in its turn: {nodes:?}");
     assert_eq!(world.swaps, 0);
 }
 
@@ -257,6 +258,23 @@ fn a_refresh_on_demand_that_no_node_could_take_part_in_is_repeated() {
         world.settle(MOST);
         assert_eq!(world.swaps, 4);
         assert_eq!(world.live.annotations[REFRESH_HANDLED], "1");
+        assert_eq!(world.fetchers_left(), [""; 0]);
+    });
+}
+
+#[test]
+fn a_round_in_which_one_first_node_after_the_other_does_not_answer_ends_and_says_so() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 20, "a=a:1;b=b:1");
+        world.silent = world.nodes.iter().cloned().collect();
+        world.edit(&images("a=a:2;b=b:1"));
+        world.settle(MOST);
+        assert_eq!((world.fetchers, world.swaps), (3, 0));
+        assert!(world.news.contains(&News::Unproven(3)), "{:?}", world.news);
+        world.silent.clear();
+        world.pass(Duration::from_secs(601));
+        world.settle(MOST);
+        assert_eq!((world.current_nodes(), world.swaps), (20, 20));
         assert_eq!(world.fetchers_left(), [""; 0]);
     });
 }

@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) excused: BTreeSet<(String, String)>,
     pub(crate) requests: usize,
     pub(crate) swaps: usize,
+    /// When a node's pod was last deleted.
+    pub(crate) swapped: BTreeMap<String, Timestamp>,
     pub(crate) fetchers: usize,
     pub(crate) news: Vec<News>,
     pub(crate) next: Next,
@@ -199,6 +201,7 @@ impl World {
             excused: BTreeSet::new(),
             requests: 0,
             swaps: 0,
+            swapped: BTreeMap::new(),
             fetchers: 0,
             news: Vec::new(),
             next: Next::default(),

@@ -7,7 +7,7 @@ use crate::cluster::{ContainerState, Failure, FailureKind, Live, PodFacts};
 use crate::config::Config;
 use crate::plan::PodName;
 use crate::pods::{Interner, LeanPod};
-use crate::rollout::{Facts, Next, Step, next};
+use crate::rollout::{Acts, Facts, Next, Step, next};
 use crate::settings::Settings;
 
 type Pods = BTreeMap<String, PodFacts>;
@@ -57,7 +57,14 @@ fn config(more: &[(&str, &str)]) -> Config {
     Config::from_settings(&Settings::from_vars(vars).unwrap()).unwrap()
 }
 
+/// All pods are seen since so long that the numbers must be right.
+const LATER: i64 = 20 * 60;
+
 fn decide(config: &Config, wanted_nodes: i32, pods: &Pods) -> Next {
+    decide_at(LATER, config, wanted_nodes, pods)
+}
+
+fn decide_at(second: i64, config: &Config, wanted_nodes: i32, pods: &Pods) -> Next {
     let live = Live {
         uid: "ds".to_owned(),
         created: Some(Timestamp::UNIX_EPOCH),
@@ -72,7 +79,7 @@ fn decide(config: &Config, wanted_nodes: i32, pods: &Pods) -> Next {
         content: "h",
         live: &live,
         pods,
-        now: Timestamp::UNIX_EPOCH,
+        now: Timestamp::from_second(second).unwrap(),
     })
 }
 
@@ -84,13 +91,17 @@ fn goes(config: &Config, wanted_nodes: i32, pods: &Pods) -> bool {
             assert!(next.leftovers == 1 || config.rollout.paused);
             false
         }
-        Some(Step::Delete(pods)) => {
+        Some(Step::Act(acts)) => {
             let old = PodName {
                 name: "old".to_owned(),
                 uid: "u1".to_owned(),
                 resource_version: String::new(),
             };
-            assert_eq!((pods, next.leftovers), (vec![old], 0));
+            let expected = Acts {
+                gone: vec![old],
+                ..Acts::default()
+            };
+            assert_eq!((acts, next.leftovers), (expected, 0));
             true
         }
         other => panic!("{other:?}"),
@@ -178,6 +189,11 @@ fn it_stays_while_a_pod_of_ours_is_missing_and_goes_where_none_is_wanted() {
     assert!(
         goes(&config, 0, &beside(old(), None)),
         "none is wanted anywhere"
+    );
+    let next = decide_at(LATER - 1, &config, 0, &beside(old(), None));
+    assert!(
+        next.step.is_none() && next.wake.is_some(),
+        "the numbers may be behind: {next:?}"
     );
     let elsewhere = PodFacts {
         node: "n2".to_owned(),
