@@ -5,6 +5,8 @@
 #   hack/run-e2e.sh                 makes the cluster if it is not there, runs every test, leaves the cluster
 #   hack/run-e2e.sh --rm            removes the cluster afterwards, also when a test fails
 #   hack/run-e2e.sh [--rm] NAME …   only the tests whose names contain one of these
+#
+# KIP_E2E_THREADS: how many run side by side (default: 3); those that need the cluster for themselves wait for it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +17,7 @@ names=()
 for argument; do
   case $argument in
     --rm) remove=yes ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "run-e2e: there is no option $argument (see --help)" >&2; exit 64 ;;
     *) names+=("$argument") ;;
   esac
@@ -88,4 +90,4 @@ if [ "$kind_of" = kind ]; then
   skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip rights:: --skip troubles:: --skip made_again_within_a_second)
   say "not run on kind: ${skip[*]//--skip/}"
 fi
-cargo test --locked -p kip-e2e --test puller -- --test-threads=1 --nocapture "${skip[@]}" "${names[@]}"
+cargo test --locked -p kip-e2e --test puller -- --test-threads="${KIP_E2E_THREADS:-3}" --nocapture "${skip[@]}" "${names[@]}"

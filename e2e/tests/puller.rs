@@ -1,6 +1,7 @@
 //! The image puller on a real cluster: what a user relies on, one sentence a test.
 //!
-//! `hack/run-e2e.sh` makes the cluster and runs them, one after another: some stop parts of the cluster.
+//! `hack/run-e2e.sh` makes the cluster and runs them side by side, but for those that stop parts of the cluster, count what
+//! all make, or take times: these are alone.
 
 #[path = "puller/adoption.rs"]
 mod adoption;

@@ -21,6 +21,7 @@ pub mod recorder;
 pub mod release;
 pub mod space;
 pub mod templates;
+pub mod turn;
 pub mod wait;
 
 pub use self::cluster::Cluster;
@@ -35,4 +36,5 @@ pub use self::proxy::Proxy;
 pub use self::recorder::Recorder;
 pub use self::release::Release;
 pub use self::space::Space;
+pub use self::turn::{Alone, alone};
 pub use self::wait::{DEADLINE, eventually, eventually_within};

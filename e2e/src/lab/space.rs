@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::cluster::Cluster;
 use super::release::NAME;
+use super::turn::beside;
 use super::wait::{DEADLINE, eventually, eventually_within};
 
 /// A namespace that enforces the Pod Security level `restricted`.
@@ -25,12 +26,14 @@ pub struct Space {
     pub name: String,
 }
 
-/// Runs a test in a namespace of its own, and removes it in the end. Where the test fails, the namespace's objects
+/// Runs a test in a namespace of its own, and removes it in the end; beside other tests, unless it is
+/// [`alone`](super::alone). Where the test fails, the namespace's objects
 /// are printed first; with `KIP_E2E_KEEP` set it stays.
 ///
 /// # Panics
 /// When the test does, or when the cluster cannot be had.
 pub async fn within(test: &str, body: impl AsyncFnOnce(&Space)) {
+    let _turn = beside();
     let cluster = Cluster::from_env().await.expect("the tests need a cluster");
     let name = format!("{test}-{}", cluster.unique());
     let space = Space { cluster, name };

@@ -12,7 +12,7 @@ use kip_e2e::lab::original::{self, REPOSITORY, TAG, Version};
 use kip_e2e::lab::recorder::Gap;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::templates::{apply, process, process_file};
-use kip_e2e::lab::{Recorder, Release, Space, eventually, openshift, space};
+use kip_e2e::lab::{Recorder, Release, Space, alone, eventually, openshift, space};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -124,6 +124,7 @@ async fn ended_without_rights(space: &Space, role_binding: &str) {
 
 #[tokio::test]
 async fn helm_upgrade_over_the_original_lets_nothing_go_where_its_daemonset_is_still_there() {
+    let _alone = alone();
     // As Helm 3 does it, and as Helm 4 does it.
     for mode in ["--server-side=false", "--server-side=true"] {
         space::within("adopt", async |space| {
@@ -185,6 +186,7 @@ fn flags(mode: &str) -> &'static [&'static str] {
 
 #[tokio::test]
 async fn a_daemonset_of_the_original_that_is_being_deleted_is_awaited() {
+    let _alone = alone();
     space::within("adopt-dying", async |space| {
         let entries = setup::push_images(&space.cluster, 3, 64);
         let release = installed(space, &entries, &["--server-side=false"]).await;
@@ -218,6 +220,7 @@ async fn a_daemonset_of_the_original_that_is_being_deleted_is_awaited() {
 
 #[tokio::test]
 async fn what_the_original_has_deleted_is_held_again_without_the_registry() {
+    let _alone = alone();
     space::within("adopt-gone", async |space| {
         let entries = setup::push_images(&space.cluster, 3, 64);
         let release = installed(space, &entries, &["--server-side=true"]).await;
@@ -262,6 +265,7 @@ async fn apply_template(space: &Space, list: Value) {
 
 #[tokio::test]
 async fn oc_apply_over_the_original_refuses_its_kip_image_and_touches_nothing_until_it_is_mended() {
+    let _alone = alone();
     openshift::within("adopt-oc", async |space| {
         original::admit(space).await.unwrap();
         let entries = setup::push_images(&space.cluster, 2, 64);

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Node;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::space::restarts;
-use kip_e2e::lab::{Proxy, Release, eventually, eventually_within, space};
+use kip_e2e::lab::{Proxy, Release, alone, eventually, eventually_within, space};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams};
 
@@ -15,6 +15,7 @@ use super::setup;
 #[tokio::test]
 async fn the_daemon_outlives_the_api_server_and_is_right_within_five_seconds_of_its_return() {
     const OUTAGE: Duration = Duration::from_secs(60);
+    let _alone = alone();
     space::within("outage", async |space| {
         let entries = setup::push_images(&space.cluster, 2, 64);
         let mut values = setup::values(&entries);
@@ -84,6 +85,7 @@ async fn the_daemon_outlives_the_api_server_and_is_right_within_five_seconds_of_
 
 #[tokio::test]
 async fn without_the_registry_everything_that_was_lost_is_held_again() {
+    let _alone = alone();
     space::within("registry", async |space| {
         let entries = setup::push_images(&space.cluster, 3, 64);
         setup::installed(space, &entries).await;
@@ -160,6 +162,7 @@ async fn an_image_that_does_not_exist_keeps_no_other_from_any_node_and_is_named(
 #[tokio::test]
 async fn a_node_that_joins_later_gets_everything() {
     const LATE: &str = "node-late";
+    let _alone = alone();
     space::within("join", async |space| {
         let entries = setup::push_images(&space.cluster, 2, 64);
         setup::installed(space, &entries).await;

@@ -6,13 +6,14 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use kip_e2e::lab::cluster::repository;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Release, Space, eventually, eventually_within, space};
+use kip_e2e::lab::{Release, Space, alone, eventually, eventually_within, space};
 use kube::ResourceExt as _;
 
 use super::setup;
 
 #[tokio::test]
 async fn an_idle_daemon_is_small_and_writes_nothing() {
+    let _alone = alone();
     space::within("idle", async |space| {
         let entries = setup::push_images(&space.cluster, 5, 64);
         setup::installed(space, &entries).await;
@@ -49,6 +50,7 @@ async fn an_idle_daemon_is_small_and_writes_nothing() {
 /// `KIP_SOAK_MINUTES` makes it a soak, with a refresh every minute.
 #[tokio::test]
 async fn a_daemon_that_refreshes_again_and_again_does_not_grow() {
+    let _alone = alone();
     let soak: Option<u64> = std::env::var("KIP_SOAK_MINUTES")
         .ok()
         .map(|text| text.parse().expect("KIP_SOAK_MINUTES is a number"));
@@ -90,6 +92,7 @@ async fn a_daemon_that_refreshes_again_and_again_does_not_grow() {
 
 #[tokio::test]
 async fn a_sleeping_container_costs_hardly_more_than_an_empty_sandbox() {
+    let _alone = alone();
     space::within("cgroups", async |space| {
         let entries = setup::push_images(&space.cluster, 5, 64);
         setup::installed(space, &entries).await;
@@ -119,6 +122,7 @@ async fn a_sleeping_container_costs_hardly_more_than_an_empty_sandbox() {
 #[tokio::test]
 async fn the_first_apply_follows_the_start_at_once() {
     const ROUNDS: usize = 5;
+    let _alone = alone();
     let mut taken = Vec::new();
     for _ in 0..ROUNDS {
         space::within("start", async |space| taken.push(first_apply(space).await)).await;

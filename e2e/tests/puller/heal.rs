@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Space, eventually, space};
+use kip_e2e::lab::{Space, alone, eventually, space};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -39,6 +39,7 @@ async fn other_than(space: &Space, uid: &str) -> String {
 #[tokio::test]
 async fn a_deleted_daemonset_is_made_again_within_a_second() {
     const ROUNDS: usize = 100;
+    let _alone = alone();
     space::within("heal", async |space| {
         // The API server alone counts here, so no node is chosen.
         let daemon = setup::lone_daemon(space, &[]);

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::jiff::Timestamp;
 use kip_e2e::lab::space::restarts;
-use kip_e2e::lab::{Release, Space, eventually, space};
+use kip_e2e::lab::{Release, Space, alone, eventually, space};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams};
 use serde_json::json;
@@ -30,6 +30,7 @@ async fn daemon_after(space: &Space, before: &Pod) {
 
 #[tokio::test]
 async fn a_restarted_or_killed_daemon_restarts_no_pod_and_asks_no_registry() {
+    let _alone = alone();
     space::within("restart", async |space| {
         let entries = setup::push_images(&space.cluster, 3, 64);
         setup::installed(space, &entries).await;
@@ -59,6 +60,7 @@ async fn a_restarted_or_killed_daemon_restarts_no_pod_and_asks_no_registry() {
 
 #[tokio::test]
 async fn an_upgrade_without_a_change_restarts_no_pod_and_asks_no_registry() {
+    let _alone = alone();
     space::within("upgrade", async |space| {
         let entries = setup::push_images(&space.cluster, 2, 64);
         let release = setup::installed(space, &entries).await;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::templates::{apply, process};
-use kip_e2e::lab::{Space, eventually, openshift};
+use kip_e2e::lab::{Space, alone, eventually, openshift};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
 use serde_json::json;
@@ -80,6 +80,7 @@ async fn runs_as_openshift_says(space: &Space, pod: &Pod, container: &str) {
 
 #[tokio::test]
 async fn what_the_templates_install_runs_under_the_ids_that_openshift_assigns() {
+    let _alone = alone();
     openshift::within("scc", async |space| {
         administered_by_its_developer(space).await;
         let entries = setup::push_images(&space.cluster, 2, 64);
@@ -154,6 +155,7 @@ async fn apply_the_original(space: &Space) {
 
 #[tokio::test]
 async fn the_templates_apply_in_any_order_and_leave_nothing_of_the_original_in_force() {
+    let _alone = alone();
     openshift::within("over", async |space| {
         administered_by_its_developer(space).await;
         apply_the_original(space).await;
@@ -183,6 +185,7 @@ async fn the_templates_apply_in_any_order_and_leave_nothing_of_the_original_in_f
 
 #[tokio::test]
 async fn an_app_that_is_there_first_waits_for_its_account_and_its_config_map() {
+    let _alone = alone();
     openshift::within("first", async |space| {
         administered_by_its_developer(space).await;
         let entries = setup::push_images(&space.cluster, 1, 64);
@@ -224,6 +227,7 @@ async fn an_app_that_is_there_first_waits_for_its_account_and_its_config_map() {
 /// A name that was given to one template only: the log says which parameter to look at.
 #[tokio::test]
 async fn a_name_that_the_role_was_not_made_for_is_told() {
+    let _alone = alone();
     openshift::within("names", async |space| {
         administered_by_its_developer(space).await;
         let entries = setup::push_images(&space.cluster, 1, 64);

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::lab::recorder::Gap;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::space::container_status;
-use kip_e2e::lab::{Daemon, Recorder, Release, Space, eventually, eventually_within, space};
+use kip_e2e::lab::{Daemon, Recorder, Release, Space, alone, eventually, eventually_within, space};
 use kube::ResourceExt as _;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -110,6 +110,7 @@ fn asks(requests: &[String]) -> usize {
 
 #[tokio::test]
 async fn a_refresh_brings_a_moved_tag_to_every_node_and_touches_nothing_else() {
+    let _alone = alone();
     space::within("refresh", async |space| {
         let entries = setup::push_images(&space.cluster, 20, 4);
         installed(space, &entries).await;
@@ -222,6 +223,7 @@ async fn a_mistake_in_one_image_reaches_no_other_and_its_correction_mends_it_on_
 
 #[tokio::test]
 async fn a_registry_that_is_away_or_lacks_an_image_loses_nothing_and_what_came_is_swapped_in() {
+    let _alone = alone();
     space::within("registry", async |space| {
         let entries = setup::push_images(&space.cluster, 3, 64);
         installed(space, &entries).await;
@@ -275,6 +277,7 @@ async fn a_registry_that_is_away_or_lacks_an_image_loses_nothing_and_what_came_i
 
 #[tokio::test]
 async fn a_registry_that_is_slow_is_waited_for_until_the_deadline_and_then_tried_again() {
+    let _alone = alone();
     space::within("slow", async |space| {
         let entries = setup::push_images(&space.cluster, 2, 64);
         let mut values = values(&entries);

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kip_e2e::lab::release::NAME;
-use kip_e2e::lab::{Space, eventually, openshift, space};
+use kip_e2e::lab::{Space, alone, eventually, openshift, space};
 use kube::ResourceExt as _;
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ async fn pod_security(space: &Space) -> Value {
 
 #[tokio::test]
 async fn user_and_group_are_left_to_openshift_where_its_constraints_are_served() {
+    let _alone = alone();
     space::within("plain", async |space| {
         let _daemon = setup::lone_daemon(space, &[]);
         let security = pod_security(space).await;
