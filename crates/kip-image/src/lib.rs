@@ -19,9 +19,11 @@
 mod any;
 mod digest;
 mod error;
+mod policy;
 mod reference;
 
 pub use any::AnyReference;
 pub use digest::{Algorithm, Digest};
 pub use error::{ParseError, Problem};
+pub use policy::{InvalidPullPolicy, NodeAction, Presence, PullPolicy};
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
