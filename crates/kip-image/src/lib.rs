@@ -17,12 +17,17 @@
 //! [`github.com/distribution/reference`]: https://github.com/distribution/reference
 
 mod any;
+mod credentials;
 mod digest;
 mod error;
 mod policy;
 mod reference;
 
 pub use any::AnyReference;
+pub use credentials::{
+    Credential, EntryName, Keyring, Match, Matches, PullSecret, SecretError, SecretProblem,
+    SecretType,
+};
 pub use digest::{Algorithm, Digest};
 pub use error::{ParseError, Problem};
 pub use policy::{InvalidPullPolicy, NodeAction, Presence, PullPolicy};
