@@ -20,6 +20,7 @@ mod any;
 mod credentials;
 mod digest;
 mod error;
+mod platform;
 mod policy;
 mod reference;
 
@@ -30,5 +31,6 @@ pub use credentials::{
 };
 pub use digest::{Algorithm, Digest};
 pub use error::{ParseError, Problem};
+pub use platform::{InvalidPlatform, Platform, PlatformMatcher, PlatformProblem};
 pub use policy::{InvalidPullPolicy, NodeAction, Presence, PullPolicy};
 pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, Reference};
