@@ -35,7 +35,8 @@ fmt: ## put the format right
 bench: ## print the figures of the README
 	hack/bench.sh
 
-soak: ## the same, with half an hour of refreshes
+soak: ## the same, with half an hour of refreshes, and a million inputs beside the Go modules
+	KIP_DIFFERENTIAL_INPUTS=1000000 hack/test.sh differential
 	KIP_SOAK_MINUTES=30 hack/bench.sh
 
 clean: ## remove what was built here (the tools' cache and clusters stay)

@@ -43,7 +43,7 @@ stage_unit() { cargo test --locked; }
 # The program itself: its size, its memory, signals as PID 1. Root is needed for the namespaces.
 stage_sleep() { cargo test --locked "${freestanding[@]}"; }
 
-# Beside the Go standard library and the Go module that kubelet uses.
+# Beside the Go standard library and the Go modules that kubelet, the API server and containerd use.
 stage_differential() {
   cargo test --locked -p kip-sleep --test differential -- --ignored --nocapture
   cargo test --locked -p kip-image --test differential -- --ignored --nocapture

@@ -164,7 +164,7 @@ fn fallback_of_arm64(node: &str, architecture: &str, variant: &str) -> Option<u6
     let (major, minor) = version_of_arm64(node)?;
     let in_8 = match major {
         8 => minor,
-        _ => (minor + 5).min(9),
+        _ => minor + 5,
     };
     let in_9 = if major == 9 { minor + 1 } else { 0 };
     match architecture {

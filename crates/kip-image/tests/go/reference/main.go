@@ -6,48 +6,25 @@
 package main
 
 import (
-	"bufio"
 	_ "crypto/sha256" // Registers the algorithm: a digest of an algorithm that is not linked in is refused.
 	_ "crypto/sha512" // And sha384.
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"kip-image-oracle/lines"
 
 	"github.com/distribution/reference"
 )
 
-const refused = "!"
-
 func main() {
-	if err := answer(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-func answer(in io.Reader, out io.Writer) error {
-	reader, writer := bufio.NewReader(in), bufio.NewWriter(out)
-	for {
-		line, err := reader.ReadString('\n')
-		if err == io.EOF && line == "" {
-			return writer.Flush()
-		}
-		if err != nil {
-			return fmt.Errorf("read a line of input: %w", err)
-		}
-		text, err := hex.DecodeString(strings.TrimSuffix(line, "\n"))
-		if err != nil {
-			return fmt.Errorf("decode the line %q: %w", line, err)
-		}
-		if _, err := fmt.Fprintln(writer, strings.Join(parts(string(text)), "\t")); err != nil {
-			return err
-		}
-	}
+	lines.Main(func(line string) (string, error) {
+		text, err := lines.Text(line)
+		return strings.Join(parts(text), "\t"), err
+	})
 }
 
 func parts(text string) []string {
+	const refused = lines.Refused
 	fields := []string{refused, refused, refused, refused, refused, refused, refused, refused, refused}
 	if named, err := reference.ParseNormalizedNamed(text); err == nil {
 		tag, digest := "", ""
