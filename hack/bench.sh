@@ -21,3 +21,5 @@ printf 'programs: %s, Kubernetes %s\n' "$(rustc --version | cut -d' ' -f1,2)" \
   "$(sed -n 's/.*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' hack/tools/go.mod | head -1)"
 # The test runner prints a test's name before what the test itself prints.
 grep -o 'figure: .*' "$log"
+
+hack/bench/image.sh

@@ -99,21 +99,23 @@ fn parse_address(host: &[u8]) -> Option<Cow<'_, [u8]>> {
         .position(|window| window == b"%25")
         .unwrap_or(inner.len());
     let (address, zone) = inner.split_at(zone_at);
-    let address = [
-        &*unescape(address, Part::Host)?,
-        &*unescape(zone, Part::Zone)?,
-    ]
-    .concat();
-    let digits = match position(&address, b'%') {
-        Some(percent) if percent + 1 == address.len() => return None,
-        Some(percent) => &address[..percent],
-        None => &address,
+    let (address, zone) = (unescape(address, Part::Host)?, unescape(zone, Part::Zone)?);
+    // Go unescapes first, and looks for the zone then.
+    let whole = if zone.is_empty() {
+        address
+    } else {
+        [&*address, &*zone].concat().into()
+    };
+    let digits = match position(&whole, b'%') {
+        Some(percent) if percent + 1 == whole.len() => return None,
+        Some(percent) => &whole[..percent],
+        None => &whole,
     };
     str::from_utf8(digits).ok()?.parse::<Ipv6Addr>().ok()?;
-    Some(if address == inner {
+    Some(if *whole == *inner {
         Cow::Borrowed(host)
     } else {
-        [b"[", &*address, b"]", port].concat().into()
+        [b"[", &*whole, b"]", port].concat().into()
     })
 }
 

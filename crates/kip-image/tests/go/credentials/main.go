@@ -8,12 +8,11 @@ package main
 
 import (
 	"encoding/hex"
-	"fmt"
 	"strings"
 
 	"kip-image-oracle/lines"
+	"kip-image-oracle/pullsecrets"
 
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/credentialprovider"
 	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
@@ -27,7 +26,7 @@ func main() {
 
 func answer(line string) (string, error) {
 	first, second, _ := strings.Cut(line, "\t")
-	passed, err := readSecrets(first)
+	passed, err := pullsecrets.Read(first)
 	if err != nil {
 		return "", err
 	}
@@ -49,25 +48,6 @@ func answer(line string) (string, error) {
 		fields = append(fields, strings.Join(credentials, ","))
 	}
 	return strings.Join(fields, "\t"), nil
-}
-
-func readSecrets(field string) ([]v1.Secret, error) {
-	var passed []v1.Secret
-	for _, secret := range strings.Split(field, ",") {
-		kind, data, found := strings.Cut(secret, ":")
-		if !found {
-			return nil, fmt.Errorf("the secret %q has no colon", secret)
-		}
-		text, err := lines.Text(data)
-		if err != nil {
-			return nil, err
-		}
-		passed = append(passed, v1.Secret{
-			Type: v1.SecretType(kind),
-			Data: map[string][]byte{v1.DockerConfigJsonKey: []byte(text), v1.DockerConfigKey: []byte(text)},
-		})
-	}
-	return passed, nil
 }
 
 func encode(text string) string { return hex.EncodeToString([]byte(text)) }
