@@ -19,6 +19,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::reference::{DEFAULT_TAG, Reference};
 
@@ -30,8 +31,11 @@ pub enum PullPolicy {
     /// Each time a container is made, kubelet has the container runtime ask the registry what the name stands for,
     /// and pull what is not on the node of it.
     ///
+    /// [To force it][required], set it, or leave policy and tag out, or tag the image `latest`.
+    ///
     /// The admission plugin [`AlwaysPullImages`] gives every container this policy.
     ///
+    /// [required]: https://kubernetes.io/docs/concepts/containers/images/#required-image-pull
     /// [`AlwaysPullImages`]: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#alwayspullimages
     Always,
     /// The image is pulled if it is not on the node.
@@ -140,6 +144,21 @@ impl PullPolicy {
     /// asked each time, and only for an image that is [not pinned](Reference::is_pinned).
     pub fn may_change(self, image: &Reference) -> bool {
         self == Self::Always && !image.is_pinned()
+    }
+}
+
+/// How long kubelet waits, at least, before it tries a pull again that has failed so many times in a row: 10 s, then
+/// twice as long each time, [5 minutes at most][backoff]. The container's state is `ImagePullBackOff` meanwhile.
+///
+/// [backoff]: https://kubernetes.io/docs/concepts/containers/images/#imagepullbackoff
+pub fn pull_backoff(failures: u32) -> Duration {
+    const FIRST: Duration = Duration::from_secs(10);
+    const MOST: Duration = Duration::from_secs(300);
+    match failures.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doubled) => FIRST
+            .saturating_mul(2_u32.saturating_pow(doubled))
+            .min(MOST),
     }
 }
 
@@ -257,6 +276,14 @@ mod tests {
             assert_eq!(policy.may_change(&tag), policy == PullPolicy::Always);
             assert!(!policy.may_change(&digest));
         }
+    }
+
+    #[test]
+    fn a_pull_that_fails_is_tried_again_after_five_minutes_at_the_latest() {
+        let seconds = |failures| pull_backoff(failures).as_secs();
+        let waits: Vec<_> = (0..8).map(seconds).collect();
+        assert_eq!(waits, [0, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(seconds(u32::MAX), 300);
     }
 
     #[test]

@@ -34,6 +34,10 @@ prefix.*.io:1111/foo                            prefix.kubernetes.io:1111/foo/ba
 prefix.*.io:1111/foo                            prefix.kubernetes.io/foo/bar               -
 my-registry.io/images,*.my-registry.io/images   sub.my-registry.io/images/my-image         *.my-registry.io/images
 my-registry.io/images,*.my-registry.io/images   a.sub.my-registry.io/images/my-image       -
+my-registry.io/images,*.my-registry.io/images   my-registry.io/images                      my-registry.io/images
+my-registry.io/images,*.my-registry.io/images   my-registry.io/images/another-image        my-registry.io/images
+my-registry.io/images,*.my-registry.io/images   a.b.sub.my-registry.io/images/my-image     -
+my-registry.io/images,my-registry.io/images/subpath  my-registry.io/images/subpath/my-image  my-registry.io/images/subpath,my-registry.io/images
 index.docker.io                                 docker.io/library/nginx                    index.docker.io
 index.docker.io                                 nginx                                      index.docker.io
 index.docker.io                                 localhost/x                                index.docker.io
@@ -59,7 +63,7 @@ fn users<'k>(matches: impl Iterator<Item = kip_image::Match<'k>>) -> Vec<&'k str
 #[test]
 fn the_credentials_that_kubelet_tries_are_found_in_its_order() {
     let cases: Vec<_> = CASES.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(cases.len(), 34);
+    assert_eq!(cases.len(), 38);
     for case in cases {
         let [keys, image, expected] = case
             .split_whitespace()

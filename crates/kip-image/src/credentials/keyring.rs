@@ -70,10 +70,15 @@ struct Owned {
 }
 
 impl Keyring {
-    /// Makes one of pull secrets, in the order in which the pod names them.
+    /// Makes one of pull secrets, in the order in which the pod names them. They are of [the pod's own
+    /// namespace][pod].
     ///
-    /// [The API server][admission] writes those of a ServiceAccount into a pod that names none itself.
+    /// [The API server][admission] writes those of a ServiceAccount into a pod that names none itself. Kubelet goes on
+    /// without a secret that is not there, and says `FailedToRetrieveImagePullSecret` in an [Event][event]; a secret
+    /// that it cannot read ends the pull.
     ///
+    /// [pod]: https://kubernetes.io/docs/concepts/containers/images/#referring-to-an-imagepullsecrets-on-a-pod
+    /// [event]: https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/#create-a-pod-that-uses-your-secret
     /// [admission]: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#add-imagepullsecrets-to-a-service-account
     pub fn new(secrets: impl IntoIterator<Item = PullSecret>) -> Self {
         let mut found: Vec<(Key, Owned)> = Vec::new();
@@ -108,8 +113,9 @@ impl Keyring {
         self.rules.is_empty()
     }
 
-    /// The credentials for an image, in the order in which kubelet tries them. None: it pulls without. Allocates
-    /// nothing.
+    /// The credentials for an image, in the order in which kubelet tries them. None: it pulls without.
+    ///
+    /// Nothing is allocated, but for a registry that is an IPv6 address with a zone.
     pub fn lookup<'k, 'i>(&'k self, image: &'i Reference) -> Matches<'k, 'i> {
         self.matches(Target::of(image), image.name())
     }

@@ -1,4 +1,7 @@
-//! Platforms: what an image is made for, what a node is, and which manifest of an index a node takes.
+//! Platforms: what an image is made for, what a node is, and which manifest of an index a node takes. See
+//! [multi-architecture images] in the documentation of Kubernetes.
+//!
+//! [multi-architecture images]: https://kubernetes.io/docs/concepts/containers/images/#multi-architecture-images-with-image-indexes
 
 mod choice;
 mod error;

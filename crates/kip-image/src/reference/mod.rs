@@ -20,7 +20,10 @@ const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
 /// The namespace of a Docker Hub repository that names none, with its slash.
 const OFFICIAL: &str = "library/";
 
-/// An image reference, normalised: `registry/repository[:tag][@digest]`.
+/// An image reference, normalised: `registry/repository[:tag][@digest]`. What it may look like, and what is meant where
+/// something is left out, is told under [Image names] in the documentation of Kubernetes.
+///
+/// [Image names]: https://kubernetes.io/docs/concepts/containers/images/#image-names
 ///
 /// Equality, order and hash are those of the normalised form: `nginx` and `docker.io/library/nginx` are the
 /// same. No tag is made up: see [`with_default_tag`](Self::with_default_tag).
