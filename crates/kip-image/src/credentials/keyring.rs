@@ -115,7 +115,7 @@ impl Keyring {
 
     /// The credentials for an image, in the order in which kubelet tries them. None: it pulls without.
     ///
-    /// Nothing is allocated, but for a registry that is an IPv6 address with a zone.
+    /// Nothing is allocated.
     pub fn lookup<'k, 'i>(&'k self, image: &'i Reference) -> Matches<'k, 'i> {
         self.matches(Target::of(image), image.name())
     }
