@@ -1,0 +1,57 @@
+//! Manifests: as bytes, and as what they say.
+
+mod content;
+mod wire;
+
+use bytes::Bytes;
+use kip_image::Digest;
+
+pub use content::{Content, Descriptor, Image, Index, Platform};
+
+use crate::error::Error;
+
+/// The media types of manifests.
+pub mod media_type {
+    /// An index of the Open Container Initiative.
+    pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// A manifest of the Open Container Initiative.
+    pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// An index of Docker.
+    pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    /// A manifest of Docker.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+    /// Whether it is an index.
+    pub fn is_index(media_type: &str) -> bool {
+        matches!(media_type, OCI_INDEX | DOCKER_INDEX)
+    }
+
+    /// Whether it is a manifest of one image, or of another artifact.
+    pub fn is_image(media_type: &str) -> bool {
+        matches!(media_type, OCI_MANIFEST | DOCKER_MANIFEST)
+    }
+}
+
+/// All that we can read, for the header `Accept`.
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
+     application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.docker.distribution.manifest.v2+json";
+
+/// A manifest or an index, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// What the registry has.
+    pub bytes: Bytes,
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// What they are: the registry's `Content-Type`, or `mediaType` of the manifest where that says nothing.
+    pub media_type: String,
+}
+
+impl Manifest {
+    /// What it says.
+    pub fn parse(&self) -> Result<Content, Error> {
+        content::parse(&self.bytes, &self.media_type)
+    }
+}
