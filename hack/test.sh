@@ -41,7 +41,10 @@ stage_lint() {
     cargo check --locked --quiet --manifest-path crates/kip-image/fuzz/Cargo.toml
 }
 
-stage_unit() { cargo test --locked; }
+stage_unit() {
+  need docker-registry docker-registry
+  cargo test --locked
+}
 
 # The program itself: its size, its memory, signals as PID 1. Root is needed for the namespaces.
 stage_sleep() { cargo test --locked "${freestanding[@]}"; }

@@ -5,18 +5,24 @@
 //!
 //! [spec]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
+mod auth;
 mod client;
 mod copy;
 mod credential;
+mod endpoint;
 mod error;
+mod hash;
+mod http;
 mod manifest;
 mod resolve;
 mod settings;
+mod tls;
 
 pub use client::Client;
 pub use copy::{Copied, Event, How, Options, Place, Progress, copy};
 pub use credential::Credential;
 pub use error::{Error, Kind, Unreachable};
+pub use http::Source;
 pub use manifest::{Content, Descriptor, Image, Index, Manifest, Platform, media_type};
 pub use resolve::{RateLimit, Resolved};
 pub use settings::{Limits, Proxies, Retries, Settings, SettingsError};

@@ -70,6 +70,9 @@ pub struct Proxies {
     pub except: Option<String>,
 }
 
+/// What no proxy is asked for, whatever the environment says.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -118,7 +121,7 @@ impl Default for Settings {
             user_agent: concat!("kip-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
             connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(60),
             retries: Retries::default(),
         }
     }
@@ -159,6 +162,7 @@ impl Proxies {
     }
 
     /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, or the same in lower case, which comes first.
+    /// Hosts on this machine are asked directly, as everywhere in Kubernetes.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -175,7 +179,9 @@ impl Proxies {
         Self {
             http: either("HTTP_PROXY").or_else(|| all.clone()),
             https: either("HTTPS_PROXY").or(all),
-            except: either("NO_PROXY"),
+            except: Some(
+                either("NO_PROXY").map_or(LOOPBACK.to_owned(), |no| format!("{no},{LOOPBACK}")),
+            ),
         }
     }
 }

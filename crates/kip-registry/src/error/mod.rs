@@ -151,7 +151,7 @@ impl fmt::Display for Kind {
         match self {
             Self::NotFound => f.write_str("not found; check the name, and that the credentials may see it"),
             Self::Unauthorized { tried } if tried.iter().all(|one| one == ANONYMOUS) => {
-                f.write_str("the registry wants credentials; give a pull secret for it")
+                f.write_str("the registry wants credentials, or has no such repository; check the name, or give credentials")
             }
             Self::Unauthorized { tried } => {
                 write!(f, "no credentials are right (tried: {}); check the secret", tried.join(", "))
@@ -246,6 +246,16 @@ impl Error {
             registry.clone_into(&mut self.0.registry);
             self.0.subject = subject();
         }
+        self
+    }
+
+    /// Says whose words the detail is.
+    #[must_use]
+    pub(crate) fn context(mut self, who: &str) -> Self {
+        self.0.detail = Some(match self.0.detail.take() {
+            Some(detail) => format!("{who}: {detail}"),
+            None => who.to_owned(),
+        });
         self
     }
 

@@ -8,6 +8,10 @@ use super::{media_type, wire};
 use crate::error::{Error, Kind, quote};
 
 /// What a manifest is.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one is made for each manifest that is read, and few are kept"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// Several manifests, mostly one for each platform.
@@ -99,6 +103,22 @@ impl Descriptor {
         !self.urls.is_empty()
             && (self.media_type.contains(".nondistributable.")
                 || self.media_type.contains(".foreign."))
+    }
+}
+
+/// What a manifest is: what the registry says, or the manifest itself where that says nothing of use.
+pub(super) fn media_type(bytes: &[u8], said: Option<String>) -> String {
+    let said = said.unwrap_or_default();
+    if media_type::is_index(&said) || media_type::is_image(&said) {
+        return said;
+    }
+    let unspecific = matches!(
+        said.as_str(),
+        "" | "application/json" | "application/octet-stream" | "text/plain"
+    );
+    match serde_json::from_slice::<wire::Manifest>(bytes) {
+        Ok(wire) if unspecific => wire.guess_media_type().unwrap_or(said),
+        _ => said,
     }
 }
 

@@ -4,11 +4,12 @@ mod content;
 mod wire;
 
 use bytes::Bytes;
-use kip_image::Digest;
+use kip_image::{Algorithm, Digest};
 
 pub use content::{Content, Descriptor, Image, Index, Platform};
 
 use crate::error::Error;
+use crate::hash;
 
 /// The media types of manifests.
 pub mod media_type {
@@ -50,6 +51,27 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// What was read, if it has each of the digests. It goes by the first of them.
+    pub(crate) fn checked(
+        bytes: Bytes,
+        media_type: Option<String>,
+        expected: [Option<&Digest>; 2],
+    ) -> Result<Self, Error> {
+        let mut digest = None;
+        for expected in expected.into_iter().flatten() {
+            hash::verify(expected, &bytes)?;
+            digest.get_or_insert_with(|| expected.clone());
+        }
+        Ok(Self {
+            digest: match digest {
+                Some(digest) => digest,
+                None => hash::digest(Algorithm::Sha256, &bytes)?,
+            },
+            media_type: content::media_type(&bytes, media_type),
+            bytes,
+        })
+    }
+
     /// What it says.
     pub fn parse(&self) -> Result<Content, Error> {
         content::parse(&self.bytes, &self.media_type)

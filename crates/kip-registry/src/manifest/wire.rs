@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kip_image::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::content;
+use super::{content, media_type};
 use crate::error::Error;
 
 /// An index or an image: what is not there tells.
@@ -55,6 +55,20 @@ struct Platform {
 // === impl Manifest ===
 
 impl Manifest {
+    /// What it calls itself, or what it must be: [only those of the OCI][optional] need not say it.
+    ///
+    /// [optional]: https://github.com/opencontainers/image-spec/blob/main/manifest.md#image-manifest-property-descriptions
+    pub(super) fn guess_media_type(self) -> Option<String> {
+        self.media_type.or_else(|| {
+            let guess = match (&self.manifests, &self.config) {
+                (Some(_), None) => media_type::OCI_INDEX,
+                (None, Some(_)) => media_type::OCI_MANIFEST,
+                _ => return None,
+            };
+            Some(guess.to_owned())
+        })
+    }
+
     pub(super) fn into_index(self) -> Result<content::Index, Error> {
         // What is both would be read as the one by some and as the other by others.
         if self.config.is_some() || self.layers.is_some() {

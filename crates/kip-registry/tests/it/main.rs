@@ -1,0 +1,18 @@
+//! The client beside registries: Debian's `docker-registry`, which must be in PATH, and ones that misbehave.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test is made of may end it"
+)]
+
+mod auth;
+mod limits;
+mod names;
+mod proxies;
+mod real;
+mod redirects;
+mod retries;
+mod secrets;
+mod support;
+mod trust;
