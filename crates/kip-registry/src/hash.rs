@@ -1,5 +1,7 @@
 //! The digest of bytes as they pass.
 
+use std::fmt;
+
 use kip_image::{Algorithm, Digest};
 use ring::digest;
 
@@ -34,6 +36,12 @@ impl Hasher {
             text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
         Digest::parse(&text).map_err(|source| Error::malformed("a digest").source(source))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hasher({})", self.algorithm)
     }
 }
 

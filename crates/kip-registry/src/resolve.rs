@@ -103,13 +103,13 @@ impl Client {
 }
 
 /// The part of a reference that a registry is asked for.
-enum Asked<'a> {
+pub(crate) enum Asked<'a> {
     Tag(&'a str),
     Digest(&'a Digest),
 }
 
 impl<'a> Asked<'a> {
-    fn new(reference: &'a Reference) -> Self {
+    pub(crate) fn new(reference: &'a Reference) -> Self {
         match reference.digest() {
             Some(digest) => Self::Digest(digest),
             None => Self::Tag(reference.tag().unwrap_or(DEFAULT_TAG)),
@@ -123,7 +123,16 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn call<'b>(&self, repository: &'b Repository<'b>, method: Method) -> Call<'b> {
+    /// To write, the tag counts.
+    pub(crate) fn to_write(reference: &'a Reference) -> Self {
+        match (reference.tag(), reference.digest()) {
+            (Some(tag), _) => Self::Tag(tag),
+            (None, Some(digest)) => Self::Digest(digest),
+            (None, None) => Self::Tag(DEFAULT_TAG),
+        }
+    }
+
+    pub(crate) fn call<'b>(&self, repository: &'b Repository<'b>, method: Method) -> Call<'b> {
         let path = match self {
             Self::Tag(tag) => format!("manifests/{tag}"),
             Self::Digest(digest) => format!("manifests/{digest}"),
@@ -164,7 +173,7 @@ fn head(answer: &Answer, asked: &Asked<'_>) -> Result<Option<Resolved>, Error> {
 }
 
 /// The digest that the registry says.
-fn announced(answer: &Answer) -> Result<Option<Digest>, Error> {
+pub(crate) fn announced(answer: &Answer) -> Result<Option<Digest>, Error> {
     answer
         .header(&DOCKER_CONTENT_DIGEST)
         .filter(|text| !text.is_empty())

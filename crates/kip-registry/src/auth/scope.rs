@@ -15,13 +15,11 @@ impl Scope {
         Self([format!("repository:{repository}:pull")].into())
     }
 
-    #[allow(dead_code, reason = "for uploads")]
     /// To write it. Whether something is there already is asked with the same token.
     pub(crate) fn push(repository: &str) -> Self {
         Self([format!("repository:{repository}:pull,push")].into())
     }
 
-    #[allow(dead_code, reason = "for uploads")]
     /// Both.
     #[must_use]
     pub(crate) fn and(mut self, other: Self) -> Self {

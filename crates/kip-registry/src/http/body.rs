@@ -17,10 +17,11 @@ use crate::error::Error;
 /// Where the bytes of an upload come from. It is opened again when the upload has to begin again, or to go on in the
 /// middle.
 pub trait Source: Send + Sync {
-    /// The bytes from an offset to the end.
+    /// So many bytes from an offset on.
     fn open(
         &self,
         from: u64,
+        length: u64,
     ) -> BoxFuture<'_, Result<BoxStream<'static, Result<Bytes, Error>>, Error>>;
 }
 
@@ -28,9 +29,14 @@ impl Source for Bytes {
     fn open(
         &self,
         from: u64,
+        length: u64,
     ) -> BoxFuture<'_, Result<BoxStream<'static, Result<Bytes, Error>>, Error>> {
-        let from = usize::try_from(from).unwrap_or(usize::MAX).min(self.len());
-        let rest = self.slice(from..);
+        let at = |offset| {
+            usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(self.len())
+        };
+        let rest = self.slice(at(from)..at(from.saturating_add(length)));
         let stream: BoxStream<'static, _> = Box::pin(stream::iter([Ok(rest)]));
         futures::future::ready(Ok(stream)).boxed()
     }
@@ -41,7 +47,6 @@ impl Source for Bytes {
 pub(crate) enum Payload<'a> {
     Empty,
     Bytes(Bytes),
-    #[allow(dead_code, reason = "for uploads")]
     /// So many bytes of a source, from an offset on.
     Source {
         source: &'a dyn Source,
@@ -92,7 +97,7 @@ impl Payload<'_> {
                 from,
                 length,
             } => Some(reqwest::Body::wrap(Streamed {
-                stream: Mutex::new(source.open(*from).await?),
+                stream: Mutex::new(source.open(*from, *length).await?),
                 left: *length,
                 watch: watch.clone(),
             })),

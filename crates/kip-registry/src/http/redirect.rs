@@ -52,10 +52,19 @@ pub(crate) fn target(answer: &Answer) -> Result<Url, Error> {
     let location = answer
         .header(&LOCATION)
         .ok_or_else(|| Error::malformed("the answer has no Location"))?;
-    answer
-        .url()
-        .join(location)
-        .map_err(|source| Error::malformed("the answer's Location is no URL").source(source))
+    join(answer.url(), location)
+}
+
+/// Where a link leads, which may be relative.
+pub(crate) fn join(from: &Url, link: &str) -> Result<Url, Error> {
+    let target = from
+        .join(link)
+        .map_err(|source| Error::malformed("the answer's link is no URL").source(source))?;
+    // The library would send them as credentials.
+    if !target.username().is_empty() || target.password().is_some() {
+        return Err(Error::new(Kind::Refused).detail("its link has a user"));
+    }
+    Ok(target)
 }
 
 /// Whether a server may send us from the one to the other.

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Url;
 use reqwest::redirect::Policy;
+use tokio::time::Instant;
 
 use super::address::{self, PublicOnly};
 use super::body::{Payload, Watch};
@@ -128,10 +129,13 @@ impl Transport {
         let idle = self.idle_timeout + self.connect_timeout;
         let mut answer = std::pin::pin!(answer);
         loop {
-            let deadline = watch.deadline(idle, at_end);
-            match tokio::time::timeout_at(deadline, &mut answer).await {
+            // The deadline moves with the body, in both directions.
+            let look = watch
+                .deadline(idle, at_end)
+                .min(Instant::now() + self.idle_timeout);
+            match tokio::time::timeout_at(look, &mut answer).await {
                 Ok(answer) => return Some(answer),
-                Err(_) if watch.deadline(idle, at_end) <= deadline => return None,
+                Err(_) if watch.deadline(idle, at_end) <= Instant::now() => return None,
                 Err(_) => {}
             }
         }

@@ -7,12 +7,15 @@
 )]
 
 mod auth;
+mod blobs;
 mod limits;
 mod names;
 mod proxies;
 mod real;
 mod redirects;
+mod referrers;
 mod retries;
 mod secrets;
 mod support;
 mod trust;
+mod uploads;

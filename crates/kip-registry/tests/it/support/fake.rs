@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -244,7 +244,14 @@ impl Builder {
 
     /// A body that promises more than comes.
     pub(crate) fn cut_after(self, body: Bytes, promised: usize) -> Reply {
-        let frames = stream::iter([Ok(Frame::data(body)), Err(Cut)]);
+        let cut = async {
+            // So that what was there before is sent.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            Err(Cut)
+        };
+        let frames = stream::iter([Ok(Frame::data(body))]).chain(stream::once(cut));
         self.header("content-length", &promised.to_string())
             .build(StreamBody::new(frames).boxed_unsync())
     }
@@ -253,7 +260,7 @@ impl Builder {
     pub(crate) fn silent_after(self, body: Bytes) -> Reply {
         let first = stream::iter([Ok(Frame::data(body))]);
         let frames: Pin<Box<dyn futures::Stream<Item = Result<Frame<Bytes>, Cut>> + Send>> =
-            Box::pin(futures::StreamExt::chain(first, stream::pending()));
+            Box::pin(first.chain(stream::pending()));
         self.build(StreamBody::new(frames).boxed_unsync())
     }
 

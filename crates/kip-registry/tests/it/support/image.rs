@@ -105,3 +105,11 @@ pub(crate) fn serve(seen: &Seen, content: &Content) -> Reply {
         head.body(content.bytes.clone())
     }
 }
+
+/// So many bytes that do not repeat, the same each time.
+pub(crate) fn bytes(count: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(count as u64);
+    let mut bytes = vec![0; count];
+    random.fill(&mut bytes);
+    bytes
+}
