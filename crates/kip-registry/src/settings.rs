@@ -135,7 +135,7 @@ impl Default for Limits {
             manifest_bytes: 4 << 20,
             index_entries: 1000,
             token_bytes: 64 << 10,
-            depth: 4,
+            depth: 6,
             redirects: 5,
         }
     }

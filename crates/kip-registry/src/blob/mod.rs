@@ -6,3 +6,4 @@ mod session;
 mod upload;
 
 pub use read::Blob;
+pub(crate) use session::{Begun, Session};

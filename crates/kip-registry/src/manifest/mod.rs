@@ -72,6 +72,18 @@ impl Manifest {
         })
     }
 
+    /// An index of the OCI that names these.
+    pub(crate) fn index_of<'a>(
+        manifests: impl Iterator<Item = &'a Descriptor>,
+    ) -> Result<Self, Error> {
+        let bytes = wire::index_of(manifests)?;
+        Self::checked(
+            bytes.into(),
+            Some(media_type::OCI_INDEX.to_owned()),
+            [None, None],
+        )
+    }
+
     /// What it says.
     pub fn parse(&self) -> Result<Content, Error> {
         content::parse(&self.bytes, &self.media_type)

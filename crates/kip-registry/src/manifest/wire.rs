@@ -21,6 +21,15 @@ pub(super) struct Manifest {
     annotations: Option<BTreeMap<String, String>>,
 }
 
+/// An index that we write.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    schema_version: u8,
+    media_type: &'static str,
+    manifests: Vec<Descriptor>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Descriptor {
@@ -50,6 +59,18 @@ struct Platform {
     os_version: Option<String>,
     #[serde(rename = "os.features", skip_serializing_if = "Option::is_none")]
     os_features: Option<Vec<String>>,
+}
+
+/// An index of the OCI that names these.
+pub(super) fn index_of<'a>(
+    manifests: impl Iterator<Item = &'a content::Descriptor>,
+) -> Result<Vec<u8>, Error> {
+    let index = Index {
+        schema_version: 2,
+        media_type: media_type::OCI_INDEX,
+        manifests: manifests.map(Descriptor::write).collect(),
+    };
+    serde_json::to_vec(&index).map_err(|source| Error::malformed("an index").source(source))
 }
 
 // === impl Manifest ===
@@ -106,6 +127,27 @@ impl Manifest {
 // === impl Descriptor ===
 
 impl Descriptor {
+    fn write(descriptor: &content::Descriptor) -> Self {
+        let content::Descriptor {
+            media_type,
+            digest,
+            size,
+            platform,
+            artifact_type,
+            annotations,
+            urls,
+        } = descriptor;
+        Self {
+            media_type: media_type.clone(),
+            digest: digest.to_string(),
+            size: *size,
+            platform: platform.as_ref().map(Platform::write),
+            artifact_type: artifact_type.clone(),
+            annotations: (!annotations.is_empty()).then(|| annotations.clone()),
+            urls: (!urls.is_empty()).then(|| urls.clone()),
+        }
+    }
+
     fn read(self) -> Result<content::Descriptor, Error> {
         Ok(content::Descriptor {
             digest: Digest::parse(&self.digest)
@@ -127,6 +169,23 @@ fn read_all(all: Vec<Descriptor>) -> Result<Vec<content::Descriptor>, Error> {
 // === impl Platform ===
 
 impl Platform {
+    fn write(platform: &content::Platform) -> Self {
+        let content::Platform {
+            os,
+            architecture,
+            variant,
+            os_version,
+            os_features,
+        } = platform;
+        Self {
+            architecture: architecture.clone(),
+            os: os.clone(),
+            variant: variant.clone(),
+            os_version: os_version.clone(),
+            os_features: (!os_features.is_empty()).then(|| os_features.clone()),
+        }
+    }
+
     fn read(self) -> content::Platform {
         content::Platform {
             os: self.os,

@@ -8,6 +8,8 @@
 
 mod auth;
 mod blobs;
+mod copies;
+mod copy_faults;
 mod limits;
 mod names;
 mod proxies;
@@ -18,4 +20,6 @@ mod retries;
 mod secrets;
 mod support;
 mod trust;
+mod upload_places;
 mod uploads;
+mod written;

@@ -1,4 +1,4 @@
-//! Blobs and manifests that are written.
+//! Uploads that do not go as they should.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,142 +7,11 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use http::Method;
-use kip_registry::{Client, Credential, Error, Kind, Manifest, Source, Unreachable};
-use tempfile::TempDir;
+use kip_registry::{Client, Error, Kind, Source, Unreachable};
 
-use crate::support::debian::{Debian, Setup, USER};
 use crate::support::fake::{Fake, Reply, Seen, status};
-use crate::support::image::{Image, bytes, image};
+use crate::support::image::bytes;
 use crate::support::{client, reference, settings, sha256};
-
-fn manifest(image: &Image) -> Manifest {
-    Manifest {
-        bytes: image.manifest.bytes.clone(),
-        digest: image.manifest.digest.clone(),
-        media_type: image.manifest.media_type.clone(),
-    }
-}
-
-#[tokio::test]
-async fn an_image_is_written_to_a_real_registry_and_its_blobs_are_mounted_elsewhere() {
-    let data = TempDir::new().unwrap();
-    let registry = Debian::start(
-        &data,
-        &Setup {
-            password: true,
-            ..Setup::default()
-        },
-    );
-    let client = client([registry.host()]);
-    let credentials = [
-        Credential::basic("bob", "wrong"),
-        Credential::basic(USER.0, USER.1),
-    ];
-    let there = image(&[&bytes(2 << 20), b""], "");
-    let name = reference(&format!("{}/team/app:1", registry.host()));
-    for blob in &there.blobs {
-        let size = blob.bytes.len() as u64;
-        client
-            .upload(&name, &blob.digest, size, &blob.bytes, &credentials)
-            .await
-            .unwrap();
-        assert!(
-            client
-                .blob_exists(&name, &blob.digest, &credentials)
-                .await
-                .unwrap()
-        );
-    }
-    let stored = client
-        .put_manifest(&name, &manifest(&there), &credentials)
-        .await
-        .unwrap();
-    assert!(!stored.in_referrers);
-    assert_eq!(
-        client.manifest(&name, &credentials).await.unwrap(),
-        manifest(&there)
-    );
-
-    let other = reference(&format!("{}/other:1", registry.host()));
-    for blob in &there.blobs {
-        assert!(
-            client
-                .mount(&other, &blob.digest, &name, &credentials)
-                .await
-                .unwrap()
-        );
-        assert!(
-            client
-                .blob_exists(&other, &blob.digest, &credentials)
-                .await
-                .unwrap()
-        );
-    }
-    assert!(
-        !client
-            .mount(&other, &sha256(b"missing"), &name, &credentials)
-            .await
-            .unwrap()
-    );
-    let by_digest = reference(&format!(
-        "{}/other@{}",
-        registry.host(),
-        there.manifest.digest
-    ));
-    client
-        .put_manifest(&by_digest, &manifest(&there), &credentials)
-        .await
-        .unwrap();
-    assert_eq!(
-        client.manifest(&by_digest, &credentials).await.unwrap(),
-        manifest(&there)
-    );
-    // There is no such tag, and there are no such credentials.
-    let error = client.resolve(&other, &credentials).await.unwrap_err();
-    assert_eq!(*error.kind(), Kind::NotFound);
-    let error = client
-        .put_manifest(&other, &manifest(&there), &[])
-        .await
-        .unwrap_err();
-    assert!(matches!(error.kind(), Kind::Unauthorized { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn a_real_registry_takes_neither_a_wrong_blob_nor_a_manifest_without_its_blobs() {
-    let data = TempDir::new().unwrap();
-    let registry = Debian::start(&data, &Setup::default());
-    let client = client([registry.host()]);
-    let name = reference(&format!("{}/app:1", registry.host()));
-    let error = client
-        .upload(
-            &name,
-            &sha256(b"right"),
-            5,
-            &Bytes::from_static(b"wrong"),
-            &[],
-        )
-        .await
-        .unwrap_err();
-    assert_eq!(*error.kind(), Kind::Rejected { status: 400 });
-    assert!(error.to_string().contains("DIGEST_INVALID"), "{error}");
-    let error = client
-        .put_manifest(&name, &manifest(&image(&[b"x"], "")), &[])
-        .await
-        .unwrap_err();
-    assert_eq!(*error.kind(), Kind::Rejected { status: 400 });
-    assert!(
-        error.to_string().contains("MANIFEST_BLOB_UNKNOWN"),
-        "{error}"
-    );
-    // Ours is refused before anything is sent.
-    let mut lie = manifest(&image(&[b"x"], ""));
-    lie.digest = sha256(b"other");
-    let error = client.put_manifest(&name, &lie, &[]).await.unwrap_err();
-    assert!(
-        matches!(error.kind(), Kind::DigestMismatch { .. }),
-        "{error}"
-    );
-}
 
 /// A registry that takes uploads, and fails them as the test says before that.
 struct Uploads {
@@ -344,6 +213,28 @@ async fn a_registry_that_stored_something_else_is_found_out() {
     );
 }
 
+#[tokio::test]
+async fn silence_after_an_upload_ends() {
+    let registry = uploads(None, |seen, _| {
+        (seen.method == Method::PUT).then_some(Reply::Silence)
+    })
+    .await;
+    let mut impatient = settings([&*registry.fake.host()]);
+    impatient.idle_timeout = std::time::Duration::from_millis(50);
+    impatient.retries.count = 0;
+    let name = reference(&format!("{}/a", registry.fake.host()));
+    let client = Client::new(impatient).unwrap();
+    let error = client
+        .upload(&name, &sha256(b"x"), 1, &Bytes::from_static(b"x"), &[])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        *error.kind(),
+        Kind::Unreachable(Unreachable::Timeout),
+        "{error:?}"
+    );
+}
+
 /// A source that ends too early, or fails.
 struct Broken(bool);
 
@@ -373,184 +264,5 @@ async fn a_source_that_fails_is_told_as_such_and_nothing_is_stored() {
             .unwrap_err();
         assert_eq!(*error.kind(), Kind::Input, "{error:?}");
         assert_eq!(registry.methods().last(), Some(&Method::DELETE));
-    }
-}
-
-#[tokio::test]
-async fn silence_after_an_upload_ends() {
-    let registry = uploads(None, |seen, _| {
-        (seen.method == Method::PUT).then_some(Reply::Silence)
-    })
-    .await;
-    let mut impatient = settings([&*registry.fake.host()]);
-    impatient.idle_timeout = std::time::Duration::from_millis(50);
-    impatient.retries.count = 0;
-    let name = reference(&format!("{}/a", registry.fake.host()));
-    let client = Client::new(impatient).unwrap();
-    let error = client
-        .upload(&name, &sha256(b"x"), 1, &Bytes::from_static(b"x"), &[])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        *error.kind(),
-        Kind::Unreachable(Unreachable::Timeout),
-        "{error:?}"
-    );
-}
-
-/// A registry that keeps its uploads on another host.
-async fn elsewhere(location: String) -> Fake {
-    Fake::start(|_| {
-        move |seen: &Seen| match (seen.header("authorization"), &seen.method) {
-            (None, _) => status(401)
-                .header("www-authenticate", "Basic realm=x")
-                .empty(),
-            (_, &Method::POST) => status(202).header("location", &location).empty(),
-            _ => status(204).empty(),
-        }
-    })
-    .await
-}
-
-#[tokio::test]
-async fn an_upload_to_another_host_has_no_credentials() {
-    let storage = Fake::start(|_| |_: &Seen| status(201).empty()).await;
-    let registry = elsewhere(format!("http://{}/store?signature=s", storage.host())).await;
-    let client = client([&*registry.host(), &*storage.host()]);
-    let name = reference(&format!("{}/a", registry.host()));
-    let credentials = [Credential::basic("bob", "right")];
-    client
-        .upload(
-            &name,
-            &sha256(b"x"),
-            1,
-            &Bytes::from_static(b"x"),
-            &credentials,
-        )
-        .await
-        .unwrap();
-    let seen = &storage.seen()[0];
-    assert_eq!(
-        (seen.body.as_ref(), seen.header("authorization")),
-        (&b"x"[..], None)
-    );
-    assert!(
-        seen.uri.starts_with("/store?signature=s&digest=sha256"),
-        "{}",
-        seen.uri
-    );
-}
-
-#[tokio::test]
-async fn an_upload_to_where_we_do_not_go_is_refused() {
-    let storage = Fake::start(|_| |_: &Seen| status(201).empty()).await;
-    for location in [
-        format!("http://{}/store", storage.host()),
-        format!("http://user:password@{}/store", storage.host()),
-        "ftp://storage/store".to_owned(),
-        "data:,x".to_owned(),
-    ] {
-        let registry = elsewhere(location.clone()).await;
-        let client = client([&*registry.host()]);
-        let name = reference(&format!("{}/a", registry.host()));
-        let credentials = [Credential::basic("bob", "right")];
-        let error = client
-            .upload(
-                &name,
-                &sha256(b"x"),
-                1,
-                &Bytes::from_static(b"x"),
-                &credentials,
-            )
-            .await
-            .unwrap_err();
-        assert_eq!(*error.kind(), Kind::Refused, "{location}: {error}");
-    }
-    assert_eq!(storage.lines(), [""; 0]);
-}
-
-#[tokio::test]
-async fn an_upload_to_a_private_address_is_refused_where_the_registry_is_public() {
-    let storage = Fake::start(|_| |_: &Seen| status(201).empty()).await;
-    // Behind a proxy a registry counts as public.
-    let proxy = elsewhere(format!("http://{}/store", storage.host())).await;
-    let mut through = settings(["registry.test", &*storage.host()]);
-    through.proxies.http = Some(format!("http://{}", proxy.host()));
-    let client = Client::new(through).unwrap();
-    let credentials = [Credential::basic("bob", "right")];
-    let error = client
-        .upload(
-            &reference("registry.test/a"),
-            &sha256(b"x"),
-            1,
-            &Bytes::from_static(b"x"),
-            &credentials,
-        )
-        .await
-        .unwrap_err();
-    assert_eq!(*error.kind(), Kind::Refused, "{error}");
-    assert!(error.to_string().contains("private address"), "{error}");
-    assert_eq!(storage.lines(), [""; 0]);
-}
-
-#[tokio::test]
-async fn a_token_that_ends_in_the_middle_of_an_upload_is_replaced() {
-    let tokens = crate::support::tokens::token_server(|_| true, "").await;
-    let realm = format!("http://{}/", tokens.host());
-    let content = bytes(10_000);
-    let there = content.clone();
-    let registry = Fake::start(|_| {
-        move |seen: &Seen| match (&seen.method, seen.header("authorization")) {
-            (&Method::POST, Some("Bearer token-1")) => {
-                status(202).header("location", "/session").empty()
-            }
-            (&Method::PUT, Some("Bearer token-2")) => {
-                assert_eq!(seen.body, there);
-                status(201).empty()
-            }
-            _ => crate::support::fake::challenge(&realm),
-        }
-    })
-    .await;
-    let client = client([&*registry.host(), &*tokens.host()]);
-    let name = reference(&format!("{}/a", registry.host()));
-    client
-        .upload(
-            &name,
-            &sha256(&content),
-            content.len() as u64,
-            &Bytes::from(content.clone()),
-            &[],
-        )
-        .await
-        .unwrap();
-    assert!(
-        tokens.seen()[0]
-            .uri
-            .contains("scope=repository%3Aa%3Apull%2Cpush"),
-        "{:?}",
-        tokens.lines()
-    );
-}
-
-#[tokio::test]
-async fn a_tag_that_must_not_change_is_written_if_it_is_the_same() {
-    let there = image(&[b"x"], "");
-    let digest = there.manifest.digest.to_string();
-    for (at_tag, is_same) in [(digest, true), (sha256(b"other").to_string(), false)] {
-        let registry = Fake::start(|_| {
-            move |seen: &Seen| match seen.method {
-                Method::PUT => {
-                    status(400).body(r#"{"errors":[{"code":"ImageTagAlreadyExistsException"}]}"#)
-                }
-                _ => status(200).header("docker-content-digest", &at_tag).empty(),
-            }
-        })
-        .await;
-        let name = reference(&format!("{}/a:1", registry.host()));
-        let put = client([&*registry.host()])
-            .put_manifest(&name, &manifest(&there), &[])
-            .await;
-        assert_eq!(put.is_ok(), is_same, "{put:?}");
     }
 }

@@ -11,6 +11,7 @@ use http::Method;
 use tempfile::TempDir;
 
 use super::image::{Content, Image};
+use super::plain_client;
 use super::tls::Leaf;
 
 /// Long enough for a busy machine; a registry is up within a tenth of a second.
@@ -95,7 +96,7 @@ impl Debian {
             let started = self.send(Method::POST, &uploads, None).await;
             let location = started.headers()["location"].to_str().unwrap();
             let url = format!("{location}&digest={}", blob.digest);
-            let done = reqwest_client()
+            let done = plain_client()
                 .put(url)
                 .body(blob.bytes.clone())
                 .send()
@@ -124,7 +125,7 @@ impl Debian {
         content: Option<&Content>,
     ) -> reqwest::Response {
         let mut request =
-            reqwest_client().request(method, format!("http://{}/v2/{path}", self.address));
+            plain_client().request(method, format!("http://{}/v2/{path}", self.address));
         if let Some(content) = content {
             request = request
                 .header("content-type", &content.media_type)
@@ -132,12 +133,6 @@ impl Debian {
         }
         request.send().await.unwrap()
     }
-}
-
-fn reqwest_client() -> reqwest::Client {
-    // The library wants a provider even where no TLS is spoken. Another test may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 impl Drop for Debian {

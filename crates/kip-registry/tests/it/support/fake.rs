@@ -39,6 +39,21 @@ pub(crate) enum Reply {
     Cut,
     /// Nothing ever happens.
     Silence,
+    /// Another server's answer, changed on the way.
+    Forward(String, Change),
+}
+
+/// What happens to an answer on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    /// Nothing.
+    None,
+    /// It is cut in the middle of its body.
+    Cut,
+    /// A bit of its body is another.
+    Flip,
+    /// Its last byte is missing, and its length says so.
+    Short,
 }
 
 /// The connection ends here.
@@ -187,6 +202,7 @@ async fn serve(
                 Reply::Answer(answer) => Ok(answer),
                 Reply::Cut => Err(Cut),
                 Reply::Silence => pending().await,
+                Reply::Forward(to, change) => forward(&request, &to, change).await,
             }
         }
     });
@@ -194,6 +210,47 @@ async fn serve(
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+/// Asks another server, and passes its answer on.
+async fn forward(
+    seen: &Seen,
+    to: &str,
+    change: Change,
+) -> Result<Response<UnsyncBoxBody<Bytes, Cut>>, Cut> {
+    let mut headers = seen.headers.clone();
+    headers.remove("content-length");
+    let answer = super::plain_client()
+        .request(seen.method.clone(), format!("http://{to}{}", seen.uri))
+        .headers(headers)
+        .body(seen.body.clone())
+        .send()
+        .await
+        .map_err(|_| Cut)?;
+    let mut builder = status(answer.status().as_u16());
+    builder.headers = answer.headers().clone();
+    let body = answer.bytes().await.map_err(|_| Cut)?;
+    let reply = match change {
+        _ if body.len() < 2 => builder.body(body),
+        Change::None => builder.body(body),
+        Change::Cut => {
+            builder.headers.remove("content-length");
+            builder.cut_after(body.slice(..body.len() / 2), body.len())
+        }
+        Change::Flip => {
+            let mut body = body.to_vec();
+            body[1] ^= 1;
+            builder.body(body)
+        }
+        Change::Short => {
+            builder.headers.remove("content-length");
+            builder.body(body.slice(..body.len() - 1))
+        }
+    };
+    match reply {
+        Reply::Answer(answer) => Ok(answer),
+        _ => Err(Cut),
+    }
 }
 
 /// An answer with a status and headers, and no body yet.

@@ -30,6 +30,17 @@ pub(crate) fn client<'a>(plain: impl IntoIterator<Item = &'a str>) -> Client {
     Client::new(settings(plain)).expect("settings of a test")
 }
 
+/// Another client than the one that is tested.
+pub(crate) fn plain_client() -> reqwest::Client {
+    // The library wants a provider even where no TLS is spoken. Another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
 pub(crate) fn reference(text: &str) -> Reference {
     Reference::parse(text).expect("a reference of a test")
 }

@@ -1,0 +1,266 @@
+//! What has to be copied.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use kip_image::Digest;
+
+use super::Job;
+use crate::error::{Error, Kind};
+use crate::manifest::{Content, Descriptor, Manifest};
+use crate::referrers::{digest_tag, sibling};
+
+/// All manifests together may be so many times as large as one.
+const MANIFESTS: usize = 16;
+
+/// What `cosign` puts behind the digest of an image.
+const COSIGN_SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
+
+/// What has to be copied.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// The manifests. Each names only what is on later levels; the first has the root only.
+    pub(super) levels: Vec<Vec<Node>>,
+    /// The blobs that they name, with their sizes.
+    pub(super) blobs: BTreeMap<Digest, u64>,
+    /// What refers to each manifest, at the source.
+    pub(super) referrers: BTreeMap<Digest, Vec<Descriptor>>,
+}
+
+/// A manifest that has to be written.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) manifest: Manifest,
+    /// Its tag, if it is not to be written by its digest.
+    pub(super) tag: Option<String>,
+}
+
+/// A manifest that is named by another.
+struct Named {
+    descriptor: Descriptor,
+    /// Whether it is at the target, since what names it is.
+    present: bool,
+}
+
+/// What is being planned.
+struct Planning<'a> {
+    job: &'a Job<'a>,
+    plan: Plan,
+    seen: HashSet<Digest>,
+    bytes: usize,
+}
+
+impl Job<'_> {
+    pub(super) async fn plan(&self, root: Manifest) -> Result<Plan, Error> {
+        let mut planning = Planning {
+            job: self,
+            plan: Plan::default(),
+            seen: HashSet::from([root.digest.clone()]),
+            bytes: 0,
+        };
+        let digest = root.digest.clone();
+        let mut wave = planning.root(root).await?;
+        if self.options.cosign_tags {
+            wave.extend(planning.cosign_tags(&digest).await?);
+        }
+        if self.options.referrers {
+            wave.extend(planning.referrers([&digest].into()).await?);
+        }
+        for level in 1.. {
+            if wave.is_empty() {
+                break;
+            }
+            wave = planning.level(level, wave).await?;
+        }
+        Ok(planning.plan)
+    }
+
+    /// Whether the target has it, by its digest.
+    async fn is_at_target(&self, digest: &Digest) -> Result<bool, Error> {
+        let reference = self.at_target(digest);
+        let resolved = self.client.resolve(&reference, self.target.credentials);
+        Self::found(match resolved.await {
+            Ok(_) => Ok(true),
+            Err(error) if *error.kind() == Kind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// The manifest, unless the target has it.
+    async fn missing(&self, named: &Named) -> Result<Option<Manifest>, Error> {
+        let Descriptor { digest, size, .. } = &named.descriptor;
+        if named.present || self.is_at_target(digest).await? {
+            return Ok(None);
+        }
+        let reference = self.at_source(digest);
+        let manifest = self
+            .client
+            .manifest(&reference, self.source.credentials)
+            .await?;
+        if manifest.bytes.len() as u64 != *size {
+            let length = manifest.bytes.len();
+            return Err(self.at_fault(Error::malformed(format!(
+                "{digest} has {length} bytes and is said to have {size}"
+            ))));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// The source is wrong.
+    pub(super) fn at_fault(&self, error: Error) -> Error {
+        let reference = self.source.reference;
+        error.about(reference.registry(), || reference.repository().to_owned())
+    }
+}
+
+impl Planning<'_> {
+    async fn root(&mut self, root: Manifest) -> Result<Vec<Named>, Error> {
+        let job = self.job;
+        let present = job.is_at_target(&root.digest).await?;
+        let tag = job.target.reference.tag_or_latest().map(str::to_owned);
+        let named = self.read(&root, present)?;
+        // A tag may still be missing, or point elsewhere.
+        if !present || tag.is_some() {
+            self.keep(0, root, tag)?;
+        }
+        Ok(named)
+    }
+
+    /// Reads the manifests of a level, and returns what is on the next.
+    async fn level(&mut self, level: usize, wave: Vec<Named>) -> Result<Vec<Named>, Error> {
+        let job = self.job;
+        let limit = job.client.settings().limits.depth;
+        if level > limit {
+            return Err(job.at_fault(Error::new(Kind::TooLarge {
+                what: "the depth of an index",
+                limit,
+            })));
+        }
+        let missing: Vec<Option<Manifest>> = stream::iter(&wave)
+            .map(|named| job.missing(named))
+            .buffered(job.parallel())
+            .try_collect()
+            .await?;
+        let mut next = Vec::new();
+        for manifest in missing.into_iter().flatten() {
+            next.extend(self.read(&manifest, false)?);
+            self.keep(level, manifest, None)?;
+        }
+        if job.options.referrers {
+            let subjects = wave.iter().map(|named| &named.descriptor.digest).collect();
+            next.extend(self.referrers(subjects).await?);
+        }
+        Ok(next)
+    }
+
+    /// Takes in what a manifest names.
+    fn read(&mut self, manifest: &Manifest, present: bool) -> Result<Vec<Named>, Error> {
+        let content = manifest.parse().map_err(|error| self.job.at_fault(error))?;
+        match content {
+            Content::Index(index) => Ok(self.unseen(index.manifests, present)),
+            Content::Image(image) if !present => {
+                let blobs = image.layers.into_iter().chain([image.config]);
+                for blob in blobs.filter(|blob| !blob.is_elsewhere()) {
+                    let size = self.plan.blobs.entry(blob.digest).or_insert(blob.size);
+                    if *size != blob.size {
+                        return Err(self.job.at_fault(Error::malformed("a blob of two sizes")));
+                    }
+                }
+                Ok(Vec::new())
+            }
+            Content::Image(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn unseen(&mut self, manifests: Vec<Descriptor>, present: bool) -> Vec<Named> {
+        manifests
+            .into_iter()
+            .filter(|descriptor| self.seen.insert(descriptor.digest.clone()))
+            .map(|descriptor| Named {
+                descriptor,
+                present,
+            })
+            .collect()
+    }
+
+    /// Puts a manifest on its level.
+    fn keep(&mut self, level: usize, manifest: Manifest, tag: Option<String>) -> Result<(), Error> {
+        let limits = &self.job.client.settings().limits;
+        self.bytes += manifest.bytes.len();
+        let too_large = |what, limit| {
+            Err(self
+                .job
+                .at_fault(Error::new(Kind::TooLarge { what, limit })))
+        };
+        if self.seen.len() > limits.index_entries {
+            return too_large("the number of manifests", limits.index_entries);
+        }
+        let limit = limits.manifest_bytes.saturating_mul(MANIFESTS);
+        if self.bytes > limit {
+            return too_large("all manifests together", limit);
+        }
+        while self.plan.levels.len() <= level {
+            self.plan.levels.push(Vec::new());
+        }
+        self.plan.levels[level].push(Node { manifest, tag });
+        Ok(())
+    }
+
+    /// What refers to these, and was not seen yet.
+    async fn referrers(&mut self, subjects: BTreeSet<&Digest>) -> Result<Vec<Named>, Error> {
+        let job = self.job;
+        let source = job.source;
+        let found: Vec<_> = stream::iter(subjects)
+            .map(|subject| async move {
+                let found = job
+                    .client
+                    .referrers(source.reference, subject, source.credentials)
+                    .await?;
+                Ok::<_, Error>((subject.clone(), found.manifests))
+            })
+            .buffered(job.parallel())
+            .try_collect()
+            .await?;
+        let mut named = Vec::new();
+        for (subject, manifests) in found {
+            if !manifests.is_empty() {
+                named.extend(self.unseen(manifests.clone(), false));
+                self.plan.referrers.insert(subject, manifests);
+            }
+        }
+        Ok(named)
+    }
+
+    /// What `cosign` keeps about a digest. Goes to the second level, since it has tags.
+    async fn cosign_tags(&mut self, digest: &Digest) -> Result<Vec<Named>, Error> {
+        let Job {
+            client,
+            source,
+            target,
+            ..
+        } = *self.job;
+        let mut named = Vec::new();
+        for tag in COSIGN_SUFFIXES.map(|suffix| digest_tag(digest, suffix)) {
+            let there = sibling(source.reference, &tag)?;
+            // Most have none: to ask costs no pull.
+            let resolved = match client.resolve(&there, source.credentials).await {
+                Ok(resolved) => resolved,
+                Err(error) if *error.kind() == Kind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let copy = client
+                .resolve(&sibling(target.reference, &tag)?, target.credentials)
+                .await;
+            if copy.is_ok_and(|copy| copy.digest == resolved.digest) {
+                continue;
+            }
+            let manifest = client
+                .manifest(&there.with_digest(resolved.digest), source.credentials)
+                .await?;
+            self.seen.insert(manifest.digest.clone());
+            named.extend(self.read(&manifest, false)?);
+            self.keep(1, manifest, Some(tag))?;
+        }
+        Ok(named)
+    }
+}
