@@ -49,10 +49,12 @@ stage_unit() {
 # The program itself: its size, its memory, signals as PID 1. Root is needed for the namespaces.
 stage_sleep() { cargo test --locked "${freestanding[@]}"; }
 
-# Beside the Go standard library and the Go modules that kubelet, the API server and containerd use.
+# Beside the Go standard library, the Go modules that kubelet, the API server and containerd use, and a registry in Go.
 stage_differential() {
+  need docker-registry docker-registry
   cargo test --locked -p kip-sleep --test differential -- --ignored --nocapture
   cargo test --locked -p kip-image --test differential -- --ignored --nocapture
+  cargo test --locked -p kip-registry --test it -- --ignored
 }
 
 stage_tools() { hack/tools/build.sh >/dev/null; }

@@ -2,68 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use kip_registry::media_type::OCI_INDEX;
 use kip_registry::{Copied, Credential, Event, How, Options, Place, Progress, ReferrersFrom, copy};
 use tempfile::TempDir;
 
 use crate::support::debian::{Debian, Setup, USER};
-use crate::support::image::{Content, Image, bytes, image, index};
+use crate::support::image::image;
+use crate::support::push::{Lists, example, list};
 use crate::support::{client, reference, sha256};
-
-/// An index of two platforms in a repository, a signature of it, and one of an image in it.
-struct Example {
-    index: Content,
-    signature: Image,
-    inner: Image,
-    cosign: Image,
-    shared: Vec<u8>,
-}
-
-async fn example(registry: &Debian, repository: &str) -> Example {
-    let shared = bytes(1 << 20);
-    let one = image(&[&shared, b"one"], "");
-    let two = image(&[&shared, b"two"], r#", "annotations": {"a": "b"}"#);
-    registry.push(repository, "one", &one).await;
-    registry.push(repository, "two", &two).await;
-    let index = index(&[&one, &two]);
-    registry.put(repository, "1.0", &index).await;
-
-    let about = |content: &Content| format!(r#","subject":{}"#, content.descriptor(""));
-    let signature = image(&[b"signature"], &about(&index));
-    let inner = image(&[b"attestation"], &about(&two.manifest));
-    for (subject, referrer) in [(&index, &signature), (&two.manifest, &inner)] {
-        registry.push(repository, "referrer", referrer).await;
-        let list = Content::new(
-            OCI_INDEX,
-            format!(
-                r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{}]}}"#,
-                referrer.manifest.descriptor(r#","artifactType":"a/b""#)
-            ),
-        );
-        registry
-            .put(
-                repository,
-                &format!("sha256-{}", subject.digest.hex()),
-                &list,
-            )
-            .await;
-    }
-    let cosign = image(&[b"cosign"], "");
-    registry
-        .push(
-            repository,
-            &format!("sha256-{}.sig", index.digest.hex()),
-            &cosign,
-        )
-        .await;
-    Example {
-        index,
-        signature,
-        inner,
-        cosign,
-        shared,
-    }
-}
 
 fn counts(copied: &Copied) -> [usize; 4] {
     [
@@ -78,7 +23,7 @@ fn counts(copied: &Copied) -> [usize; 4] {
 async fn an_index_is_copied_with_all_its_platforms_and_all_that_refers_to_it() {
     let (data, other_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let source = Debian::start(&data, &Setup::default());
-    let there = example(&source, "team/app").await;
+    let there = example(source.host(), "team/app", Lists::Tags).await;
     let with_password = Setup {
         password: true,
         ..Setup::default()
@@ -167,7 +112,7 @@ async fn blobs_come_first_then_the_manifests_and_the_tag_comes_last() {
     let (data, other_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let source = Debian::start(&data, &Setup::default());
     let target = Debian::start(&other_data, &Setup::default());
-    let there = example(&source, "a").await;
+    let there = example(source.host(), "a", Lists::Tags).await;
     let client = client([source.host(), target.host()]);
     let from = reference(&format!("{}/a:1.0", source.host()));
     let to = reference(&format!("{}/a:1.0", target.host()));
@@ -218,7 +163,7 @@ async fn blobs_come_first_then_the_manifests_and_the_tag_comes_last() {
 async fn blobs_are_mounted_within_a_registry_and_skipped_where_they_are() {
     let data = TempDir::new().unwrap();
     let registry = Debian::start(&data, &Setup::default());
-    let there = example(&registry, "a").await;
+    let there = example(registry.host(), "a", Lists::Tags).await;
     let client = client([registry.host()]);
     let from = reference(&format!("{}/a:1.0", registry.host()));
     let to = reference(&format!("{}/b:1.0", registry.host()));
@@ -275,7 +220,7 @@ async fn a_signature_that_came_later_is_copied_to_an_image_that_is_there() {
     let (data, other_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let source = Debian::start(&data, &Setup::default());
     let target = Debian::start(&other_data, &Setup::default());
-    let there = example(&source, "a").await;
+    let there = example(source.host(), "a", Lists::Tags).await;
     let client = client([source.host(), target.host()]);
     let from = reference(&format!("{}/a@{}", source.host(), there.index.digest));
     let to = reference(&format!("{}/a@{}", target.host(), there.index.digest));
@@ -316,16 +261,10 @@ async fn a_list_of_referrers_at_the_target_keeps_what_is_in_it() {
     let (data, other_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let source = Debian::start(&data, &Setup::default());
     let target = Debian::start(&other_data, &Setup::default());
-    let there = example(&source, "a").await;
+    let there = example(source.host(), "a", Lists::Tags).await;
     let own = image(&[b"own"], "");
     target.push("a", "own", &own).await;
-    let list = Content::new(
-        OCI_INDEX,
-        format!(
-            r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{}]}}"#,
-            own.manifest.descriptor(r#","annotations":{"by":"us"}"#)
-        ),
-    );
+    let list = list(&[own.manifest.descriptor(r#","annotations":{"by":"us"}"#)]);
     target
         .put("a", &format!("sha256-{}", there.index.digest.hex()), &list)
         .await;

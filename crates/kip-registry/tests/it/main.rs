@@ -17,6 +17,7 @@ mod real;
 mod redirects;
 mod referrers;
 mod retries;
+mod second;
 mod secrets;
 mod support;
 mod trust;

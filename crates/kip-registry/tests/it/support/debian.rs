@@ -7,11 +7,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use http::Method;
 use tempfile::TempDir;
 
 use super::image::{Content, Image};
-use super::plain_client;
+use super::push;
 use super::tls::Leaf;
 
 /// Long enough for a busy machine; a registry is up within a tenth of a second.
@@ -91,47 +90,11 @@ impl Debian {
 
     /// Puts an image there by other means than the client that is tested.
     pub(crate) async fn push(&self, repository: &str, tag: &str, image: &Image) {
-        for blob in &image.blobs {
-            let uploads = format!("{repository}/blobs/uploads/");
-            let started = self.send(Method::POST, &uploads, None).await;
-            let location = started.headers()["location"].to_str().unwrap();
-            let url = format!("{location}&digest={}", blob.digest);
-            let done = plain_client()
-                .put(url)
-                .body(blob.bytes.clone())
-                .send()
-                .await
-                .unwrap();
-            assert_eq!(done.status(), 201, "{blob:?}");
-        }
-        self.put(repository, tag, &image.manifest).await;
+        push::image(&self.address, repository, tag, image).await;
     }
 
     pub(crate) async fn put(&self, repository: &str, tag: &str, manifest: &Content) {
-        let done = self
-            .send(
-                Method::PUT,
-                &format!("{repository}/manifests/{tag}"),
-                Some(manifest),
-            )
-            .await;
-        assert_eq!(done.status(), 201, "{}", done.text().await.unwrap());
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        content: Option<&Content>,
-    ) -> reqwest::Response {
-        let mut request =
-            plain_client().request(method, format!("http://{}/v2/{path}", self.address));
-        if let Some(content) = content {
-            request = request
-                .header("content-type", &content.media_type)
-                .body(content.bytes.clone());
-        }
-        request.send().await.unwrap()
+        push::manifest(&self.address, repository, tag, manifest).await;
     }
 }
 
