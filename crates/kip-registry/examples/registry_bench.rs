@@ -3,6 +3,7 @@
 //! ```text
 //! registry_bench seed HOST/NAME:TAG LAYERS BYTES   an image of so many layers of so many bytes
 //! registry_bench copy SOURCE TARGET                both over plain HTTP
+//! registry_bench resolve HOST/NAME:TAG COUNT       so often, eight at a time; prints how many in a second
 //! registry_bench discard                           prints its address, and takes everything
 //! ```
 
@@ -13,10 +14,12 @@
 )]
 
 use std::io::Write;
+use std::time::Instant;
 
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::{TryStreamExt, stream};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -39,6 +42,7 @@ async fn main() -> Result<(), Failure> {
         ["copy", source, target] => {
             transfer(&Reference::parse(source)?, &Reference::parse(target)?).await
         }
+        ["resolve", name, count] => resolve(&Reference::parse(name)?, count.parse()?).await,
         ["discard"] => discard().await,
         _ => Err("see the head of examples/registry_bench.rs".into()),
     }
@@ -70,6 +74,17 @@ async fn transfer(source: &Reference, target: &Reference) -> Result<(), Failure>
         &Progress::none(),
     )
     .await?;
+    Ok(())
+}
+
+/// As the puller asks what its tags stand for.
+async fn resolve(name: &Reference, count: u32) -> Result<(), Failure> {
+    let client = client(&[name])?;
+    let began = Instant::now();
+    stream::iter((0..count).map(Ok))
+        .try_for_each_concurrent(8, |_| async { client.resolve(name, &[]).await.map(drop) })
+        .await?;
+    println!("{:.0}", f64::from(count) / began.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -154,14 +154,15 @@ impl Job<'_> {
     /// Writes the manifests, the lowest first, and returns how many.
     async fn write_manifests(&self, plan: &Plan) -> Result<usize, Error> {
         let mut written = 0;
-        for level in plan.levels.iter().skip(1).rev() {
+        let levels = plan.levels();
+        for level in levels.iter().skip(1).rev() {
             stream::iter(level.iter().map(Ok))
                 .try_for_each_concurrent(self.parallel(), |node| self.write(node))
                 .await?;
             written += level.len();
         }
         written += self.write_lists(plan).await?;
-        for node in plan.levels.iter().take(1).flatten() {
+        for node in levels.iter().take(1).flatten() {
             self.write(node).await?;
             written += 1;
         }

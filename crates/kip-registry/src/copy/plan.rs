@@ -1,6 +1,6 @@
 //! What has to be copied.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kip_image::Digest;
@@ -19,8 +19,8 @@ const COSIGN_SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
 /// What has to be copied.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// The manifests. Each names only what is on later levels; the first has the root only.
-    pub(super) levels: Vec<Vec<Node>>,
+    /// The manifests.
+    nodes: Vec<Node>,
     /// The blobs that they name, with their sizes.
     pub(super) blobs: BTreeMap<Digest, u64>,
     /// What refers to each manifest, at the source.
@@ -33,6 +33,10 @@ pub(super) struct Node {
     pub(super) manifest: Manifest,
     /// Its tag, if it is not to be written by its digest.
     pub(super) tag: Option<String>,
+    /// The manifests that it names.
+    names: Vec<Digest>,
+    /// Where it was found: the root is at 0.
+    level: usize,
 }
 
 /// A manifest that is named by another.
@@ -48,6 +52,50 @@ struct Planning<'a> {
     plan: Plan,
     seen: HashSet<Digest>,
     bytes: usize,
+}
+
+impl Plan {
+    /// The manifests, on levels: each names only what is on later ones, and the first has the root only, if that is
+    /// to be written.
+    pub(super) fn levels(&self) -> Vec<Vec<&Node>> {
+        let mut levels: HashMap<&Digest, usize> = self
+            .nodes
+            .iter()
+            .map(|node| (&node.manifest.digest, node.level))
+            .collect();
+        // What is named in two places may have been found too early. Nothing names itself, so this ends.
+        for _ in 0..self.nodes.len() {
+            let mut settled = true;
+            for node in &self.nodes {
+                let below = levels
+                    .get(&node.manifest.digest)
+                    .map_or(0, |level| level + 1);
+                for named in &node.names {
+                    if let Some(level) = levels.get_mut(named)
+                        && *level < below
+                    {
+                        *level = below;
+                        settled = false;
+                    }
+                }
+            }
+            if settled {
+                break;
+            }
+        }
+        let mut all: Vec<Vec<&Node>> = vec![Vec::new()];
+        for node in &self.nodes {
+            let level = levels
+                .get(&node.manifest.digest)
+                .copied()
+                .unwrap_or(node.level);
+            while all.len() <= level {
+                all.push(Vec::new());
+            }
+            all[level].push(node);
+        }
+        all
+    }
 }
 
 impl Job<'_> {
@@ -199,10 +247,17 @@ impl Planning<'_> {
         if self.bytes > limit {
             return too_large("all manifests together", limit);
         }
-        while self.plan.levels.len() <= level {
-            self.plan.levels.push(Vec::new());
-        }
-        self.plan.levels[level].push(Node { manifest, tag });
+        let content = manifest.parse().map_err(|error| self.job.at_fault(error))?;
+        let names = match content {
+            Content::Index(index) => index.manifests.into_iter().map(|one| one.digest).collect(),
+            Content::Image(_) => Vec::new(),
+        };
+        self.plan.nodes.push(Node {
+            manifest,
+            tag,
+            names,
+            level,
+        });
         Ok(())
     }
 

@@ -295,3 +295,38 @@ async fn a_list_of_referrers_at_the_target_keeps_what_is_in_it() {
     );
     assert_eq!(listed.manifests[0].annotations["by"], "us");
 }
+
+#[tokio::test]
+async fn an_index_in_an_index_is_written_after_what_it_names() {
+    let (data, other_data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let source = Debian::start(&data, &Setup::default());
+    // It takes no index before what the index names.
+    let target = Debian::start(&other_data, &Setup::default());
+    let (one, two) = (image(&[b"one"], ""), image(&[b"two"], ""));
+    source.push("a", "one", &one).await;
+    source.push("a", "two", &two).await;
+    let inner = list(&[one.manifest.descriptor(""), two.manifest.descriptor("")]);
+    source.put("a", "inner", &inner).await;
+    let outer = list(&[inner.descriptor(""), one.manifest.descriptor("")]);
+    source.put("a", "1.0", &outer).await;
+    let client = client([source.host(), target.host()]);
+    let from = reference(&format!("{}/a:1.0", source.host()));
+    let to = reference(&format!("{}/a:1.0", target.host()));
+    let place = |reference| Place {
+        reference,
+        credentials: &[],
+    };
+    let copied = copy(
+        &client,
+        place(&from),
+        place(&to),
+        &Options::default(),
+        &Progress::none(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(counts(&copied), [4, 0, 0, 3]);
+    assert_eq!(client.manifest(&to, &[]).await.unwrap().bytes, outer.bytes);
+    let by_digest = to.with_digest(two.manifest.digest);
+    client.manifest(&by_digest, &[]).await.unwrap();
+}
