@@ -48,6 +48,8 @@ impl Client {
     /// What the name stands for now. Costs one `HEAD`, which [registries do not count][counted] as a pull; where that
     /// is not served, or says no digest, the manifest itself.
     ///
+    /// As many connections are made as requests are under way: who asks for many names bounds how many at a time.
+    ///
     /// A name without tag and digest means `latest`; of tag and digest, the digest counts.
     ///
     /// [counted]: https://docs.docker.com/docker-hub/usage/pulls/
@@ -70,6 +72,8 @@ impl Client {
             Err(error) => return Err(about(error)),
         }
         let manifest = self.manifest(reference, credentials).await?;
+        // Nobody vouched for it: a page for people has a digest, too.
+        manifest.parse().map_err(about)?;
         Ok(Resolved {
             size: Some(manifest.bytes.len() as u64),
             digest: manifest.digest,

@@ -133,6 +133,8 @@ fn read_value(text: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parsed(values: &[&str]) -> Vec<Challenge> {
@@ -204,6 +206,23 @@ mod tests {
             let parsed = parsed(headers);
             assert_eq!(parsed[0], token, "{headers:?}");
             assert_eq!(parsed[1], Challenge::Basic, "{headers:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_to_its_end(
+            header in r#"((Bearer|Basic|x)|[ ,="\\]|realm|scope|https://x/|[ -~]){0,30}"#
+        ) {
+            let all = parsed(&[&header]);
+            prop_assert!(all.len() <= header.len());
+        }
+
+        #[test]
+        fn what_is_quoted_is_read_as_it_was_written(realm in "[ -~]{1,40}", scope in "[ -~]{1,40}") {
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let header = format!("Bearer realm=\"{}\", scope=\"{}\"", quoted(&realm), quoted(&scope));
+            prop_assert_eq!(parsed(&[&header]), [bearer(&realm, None, Some(&scope), None)]);
         }
     }
 

@@ -195,6 +195,48 @@ async fn what_is_no_manifest_is_told() {
 }
 
 #[tokio::test]
+async fn a_page_for_people_is_no_image() {
+    let registry = Fake::start(|_| {
+        |_: &Seen| {
+            status(200)
+                .header("content-type", "text/html; charset=utf-8")
+                .body("<html>Sign in</html>")
+        }
+    })
+    .await;
+    let name = reference(&format!("{}/a:1", registry.host()));
+    let error = client([&*registry.host()])
+        .resolve(&name, &[])
+        .await
+        .unwrap_err();
+    assert_eq!(*error.kind(), Kind::Malformed, "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("check that the host is a registry"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_is_shared_between_tasks() {
+    let there = image(&[b"x"], "").manifest;
+    let registry = Fake::start(|_| move |seen: &Seen| serve(seen, &there)).await;
+    let client = client([&*registry.host()]);
+    let tasks: Vec<_> = (0..20)
+        .map(|n| {
+            let client = client.clone();
+            let name = reference(&format!("{}/a{n}:1", registry.host()));
+            tokio::spawn(async move { client.resolve(&name, &[]).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(registry.seen().len(), 20);
+}
+
+#[tokio::test]
 async fn a_media_type_that_says_nothing_is_read_from_the_manifest() {
     for (said, body, media_type) in [
         (
