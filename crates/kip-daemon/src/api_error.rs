@@ -127,11 +127,28 @@ impl ApiError {
 /// What to look at when the server says this. Rights are given by name, so the commonest reason for a 403 is a name that
 /// was changed in one place only.
 pub fn advice(detail: &str) -> Option<&'static str> {
-    // The words of RBAC; a quota answers 403 too.
-    detail.contains(" is forbidden: User ").then_some(
-        "the Role gives rights by name: it must be made with the DAEMONSET_NAME, DEPLOYMENT_NAME and ConfigMap that are \
-         used here (chart: deploymentName, configMap.name; OpenShift: parameters of serviceaccount.yaml)",
-    )
+    let advices = [
+        // The words of RBAC; a quota answers 403 too.
+        (
+            " is forbidden: User ",
+            "the Role gives rights by name: it must be made with the DAEMONSET_NAME, DEPLOYMENT_NAME and ConfigMap that \
+             are used here (chart: deploymentName, configMap.name; OpenShift: parameters of serviceaccount.yaml)",
+        ),
+        (
+            " is forbidden: no PriorityClass with name ",
+            "make that class, or mend POD_PRIORITY_CLASS (or POD_TEMPLATE)",
+        ),
+        (
+            " is forbidden: pod rejected: RuntimeClass ",
+            "make that class, or mend POD_RUNTIME_CLASS (or POD_TEMPLATE)",
+        ),
+        (
+            " is forbidden: error looking up service account ",
+            "make that account in the DaemonSet's namespace, or mend serviceAccountName in POD_TEMPLATE",
+        ),
+    ];
+    let found = advices.iter().find(|(words, _)| detail.contains(words));
+    found.map(|(_, advice)| *advice)
 }
 
 /// An error and its causes, each said once.
@@ -226,5 +243,28 @@ mod tests {
         assert!(advice(right).is_some_and(|advice| advice.contains("DAEMONSET_NAME")));
         let quota = "daemonsets.apps \"x\" is forbidden: exceeded quota: q, requested: count/daemonsets.apps=1";
         assert_eq!(advice(quota), None);
+    }
+
+    #[test]
+    fn a_class_or_an_account_that_is_not_there_is_told_with_the_setting_that_names_it() {
+        for (words, setting) in [
+            (
+                "pods \"p\" is forbidden: no PriorityClass with name nope was found",
+                "POD_PRIORITY_CLASS",
+            ),
+            (
+                "pods \"p\" is forbidden: pod rejected: RuntimeClass \"nope\" not found",
+                "POD_RUNTIME_CLASS",
+            ),
+            (
+                "pods \"p\" is forbidden: error looking up service account ns/nope: serviceaccount \"nope\" not found",
+                "serviceAccountName",
+            ),
+        ] {
+            assert!(
+                advice(words).is_some_and(|advice| advice.contains(setting)),
+                "{words}"
+            );
+        }
     }
 }

@@ -91,6 +91,18 @@ impl Reason {
         }
     }
 
+    /// Whether an edit may end it, or give it another cause.
+    fn is_of_a_configuration(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidConfiguration
+                | Self::ApplyFailed
+                | Self::PodsMissing
+                | Self::FetchRefused
+                | Self::RolloutStopped
+        )
+    }
+
     /// How long the same is not told again. What is found at every try, or at every deletion, would else drown
     /// everything; what somebody did is told each time.
     fn silence(self) -> Duration {
@@ -181,9 +193,9 @@ const BUDGET_TIME: Duration = Duration::from_secs(60);
 impl Told {
     fn is_news(&mut self, reason: Reason, subject: &str, now: Instant) -> bool {
         if reason == Reason::ConfigurationApplied {
-            // A mistake that is made again after it was mended is a new one.
+            // What goes wrong with another configuration is new, a mistake that is made again too.
             self.last
-                .retain(|(told, _), _| *told != Reason::InvalidConfiguration);
+                .retain(|(told, _), _| !told.is_of_a_configuration());
         }
         self.last
             .retain(|(told, _), at| now.duration_since(*at) < told.silence());
@@ -310,6 +322,31 @@ mod tests {
         assert!(
             news(Reason::InvalidConfiguration, "x", 703),
             "mended, and made again"
+        );
+    }
+
+    #[test]
+    fn what_another_configuration_runs_into_is_told_although_the_last_one_ran_into_the_same() {
+        let mut told = Told::default();
+        let now = Instant::now();
+        let of_a_list = [
+            Reason::ApplyFailed,
+            Reason::PodsMissing,
+            Reason::FetchRefused,
+            Reason::RolloutStopped,
+        ];
+        for reason in of_a_list {
+            assert!(told.is_news(reason, "quota", now));
+            assert!(!told.is_news(reason, "quota", now));
+        }
+        assert!(told.is_news(Reason::ImageFailed, "nginx", now));
+        assert!(told.is_news(Reason::ConfigurationApplied, "", now));
+        for reason in of_a_list {
+            assert!(told.is_news(reason, "quota", now), "{reason:?}");
+        }
+        assert!(
+            !told.is_news(Reason::ImageFailed, "nginx", now),
+            "the image is the same, and fails as before"
         );
     }
 

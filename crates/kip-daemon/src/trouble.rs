@@ -52,7 +52,8 @@ impl Trouble {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Quota => {
-                "a ResourceQuota is too small for it: raise it, or lower CACHING_*_REQUEST and CACHING_*_LIMIT"
+                "a ResourceQuota is too small for it: raise it (`kip-daemon check --nodes N` says to what), or lower \
+                 CACHING_*_REQUEST and CACHING_*_LIMIT"
             }
             Self::LimitRange => {
                 "a LimitRange does not allow it: change that, or CACHING_*_REQUEST and CACHING_*_LIMIT"

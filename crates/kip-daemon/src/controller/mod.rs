@@ -252,8 +252,14 @@ impl Controller {
     fn tell_refusal(&self, error: &ApiError, detail: &str, is_rolling: bool, memory: &mut Memory) {
         let category = error.category().as_str();
         let Some((node, trouble)) = memory.rolling.refused(is_rolling) else {
-            let text = format!("{category}: {detail}");
-            self.notices.tell(Reason::ApplyFailed, text.clone(), text);
+            let mut text = format!("{category}: {detail}");
+            let subject = without_name(&text);
+            if is_rolling {
+                text = format!(
+                    "a step of the rollout is refused, and tried again; what the nodes hold stays: {text}"
+                );
+            }
+            self.notices.tell(Reason::ApplyFailed, subject, text);
             return;
         };
         let found = refusal(error).map_or(Trouble::Refused, |(trouble, _)| trouble);
@@ -329,4 +335,30 @@ fn seconds_since_1970() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The API server's words without the name of the object, which they quote first: what keeps 500 pods from being deleted
+/// is told once.
+fn without_name(words: &str) -> String {
+    let mut parts = words.splitn(3, '"');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(before), Some(_), Some(after)) => format!("{before}{after}"),
+        _ => words.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_refusal_of_two_pods_is_one_and_of_two_kinds_are_two() {
+        let refused = |name: &str, why: &str| {
+            without_name(&format!("invalid: pods \"{name}\" is forbidden: {why}"))
+        };
+        assert_eq!(refused("a", "policy \"p\""), refused("b", "policy \"p\""));
+        assert_ne!(refused("a", "policy \"p\""), refused("a", "policy \"q\""));
+        assert_eq!(without_name("no \"name"), "no \"name");
+        assert_eq!(without_name("none"), "none");
+    }
 }
