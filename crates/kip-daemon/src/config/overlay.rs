@@ -201,9 +201,10 @@ fn check(
         ));
     }
     let selector = spec.get("nodeSelector");
-    if let Some(os) = selector.and_then(|selector| selector.get(scheduling::OS))
-        && *os != scheduling::LINUX
-    {
+    let os = selector.and_then(|selector| selector.get(scheduling::OS));
+    // Null in place of the whole selector would delete it as well.
+    let is_deleted = selector.is_some_and(Value::is_null);
+    if is_deleted || os.is_some_and(|os| *os != scheduling::LINUX) {
         wrong.push(format!(
             "spec.nodeSelector[{}] must stay {}: the sleep program is made for it",
             scheduling::OS,

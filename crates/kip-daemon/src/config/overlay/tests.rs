@@ -121,6 +121,10 @@ const REFUSED: &[(&str, &str)] = &[
         "spec.nodeSelector[kubernetes.io/os] must stay linux",
     ),
     (
+        "{spec: {nodeSelector: null}}",
+        "spec.nodeSelector[kubernetes.io/os] must stay linux",
+    ),
+    (
         "{spec: {nodeSelector: {a b: c}}}",
         "spec.nodeSelector: the key",
     ),
