@@ -43,6 +43,9 @@ name in a Role's resourceNames grants the right on every object: so no name, no 
 {{- if eq $repository "quay.io/eclipse/kubernetes-image-puller" -}}
 {{- fail (printf "image.repository: %q is the Go image puller's image, which this chart cannot run; set image.repository and image.tag to where you pushed this image, for example registry.example.com/team/kubernetes-image-puller" $repository) -}}
 {{- end -}}
+{{- if regexMatch ":[^/]*$" $repository -}}
+{{- fail (printf "image.repository: %q has a tag, which belongs into image.tag" $repository) -}}
+{{- end -}}
 {{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end }}
 

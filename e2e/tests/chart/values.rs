@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::documented::{at, defaults, documented, leaves, readme};
-use super::helm::{self, refusal, text_with};
+use super::helm::{self, objects, only, refusal, text_with};
 
 /// The environment variable that makes the README's test write the table instead.
 const UPDATE: &str = "UPDATE_CHART_README";
@@ -169,6 +169,21 @@ fn a_value_of_the_wrong_kind_is_refused() {
     ] {
         refused_at(&values, place);
     }
+}
+
+#[test]
+fn a_tag_in_the_repository_is_refused_and_a_port_is_not() {
+    for repository in ["kip:1.0", "registry.example.com:5000/team/kip:1.0"] {
+        let error = refusal(&json!({"image": {"repository": repository}}));
+        assert!(error.contains("belongs into image.tag"), "{error}");
+    }
+    let repository = "registry.example.com:5000/team/kip";
+    let objects = objects(&json!({"image": {"repository": repository, "tag": "1.0"}}));
+    let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(
+        pod["containers"][0]["image"],
+        format!("{repository}:1.0").as_str()
+    );
 }
 
 #[test]
