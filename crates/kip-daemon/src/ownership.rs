@@ -35,6 +35,7 @@ pub fn take_over(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntr
     if taken.is_empty() {
         return None;
     }
+    take_both_names(&mut taken);
     match remaining.iter_mut().find(|entry| is_ours(entry)) {
         Some(ours) => match &mut ours.fields_v1 {
             Some(FieldsV1(Value::Object(fields))) => merge(fields, taken),
@@ -89,6 +90,19 @@ fn take_spec(fields: &mut Map<String, Value>) -> Option<Value> {
         }
     }
     prune(&mut spec).then_some(spec)
+}
+
+/// Who applies the account's name does not own the field's old name, into which the API server writes it too, and from
+/// which it would bring it back.
+fn take_both_names(taken: &mut Map<String, Value>) {
+    let template = taken
+        .get_mut("f:spec")
+        .and_then(|spec| spec.get_mut("f:template"));
+    if let Some(Value::Object(pod)) = template.and_then(|template| template.get_mut("f:spec"))
+        && pod.contains_key("f:serviceAccountName")
+    {
+        pod.insert("f:serviceAccount".to_owned(), Value::Object(Map::new()));
+    }
 }
 
 /// Removes the empty maps that taking the annotations out has left; whether something remains.
@@ -216,6 +230,22 @@ mod tests {
             "f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}}})
         );
         assert_eq!(take_over(&taken), None, "once is enough");
+    }
+
+    #[test]
+    fn the_account_is_taken_over_by_both_of_its_names() {
+        let of = |pod| json!({"f:spec": {"f:template": {"f:spec": pod}}});
+        let entries = [entry(
+            "kubectl",
+            APPLY,
+            None,
+            of(json!({"f:serviceAccountName": {}})),
+        )];
+        let taken = take_over(&entries).unwrap();
+        assert_eq!(
+            fields(&taken[0]),
+            &of(json!({"f:serviceAccountName": {}, "f:serviceAccount": {}}))
+        );
     }
 
     #[test]

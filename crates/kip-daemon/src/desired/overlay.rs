@@ -24,8 +24,19 @@ pub(super) fn applied(overlay: &Overlay, template: PodTemplateSpec) -> PodTempla
         return template;
     };
     merge(&mut document, overlay.document());
+    if let Some(Value::Object(spec)) = document.get_mut("spec") {
+        write_both_names(spec);
+    }
     // Each of the two has been read as a template, field by field, so their union can be.
     serde_json::from_value(Value::Object(document)).unwrap_or(template)
+}
+
+/// The API server writes the account's name into the field's old name too, as nobody's. What nobody owns no apply takes
+/// away, and from the old name the API server would bring the new one back.
+fn write_both_names(spec: &mut Map<String, Value>) {
+    if let Some(name) = spec.get("serviceAccountName").cloned() {
+        spec.insert("serviceAccount".to_owned(), name);
+    }
 }
 
 /// Lays one document over another: maps are merged, lists with a [`merge_key`] item by item, null deletes, and all
@@ -85,6 +96,19 @@ mod tests {
         };
         merge(&mut base, &overlay);
         Value::Object(base)
+    }
+
+    #[test]
+    fn an_account_has_both_of_its_names_so_that_both_can_be_taken_away() {
+        let mut spec = Map::from_iter([("serviceAccountName".to_owned(), json!("cached"))]);
+        write_both_names(&mut spec);
+        assert_eq!(
+            Value::Object(spec),
+            json!({"serviceAccountName": "cached", "serviceAccount": "cached"})
+        );
+        let mut none = Map::new();
+        write_both_names(&mut none);
+        assert!(none.is_empty());
     }
 
     #[test]
