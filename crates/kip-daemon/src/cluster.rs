@@ -1,6 +1,6 @@
 //! What is known of the cluster, as plain facts: the watches fill it, [`plan`](crate::plan) reads it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -44,6 +44,8 @@ pub struct Cluster {
     pub pods: BTreeMap<String, PodFacts>,
     /// Whether the first two were listed once: before that, a pod that is missing here may be there.
     pub pods_listed: bool,
+    /// Nodes whose fetchers were refused when they were to be made last.
+    pub refused_nodes: BTreeSet<String>,
 }
 
 impl Cluster {

@@ -182,6 +182,7 @@ pub fn plan(
         content,
         live,
         pods: &cluster.pods,
+        refused_nodes: &cluster.refused_nodes,
         now,
     })))
 }

@@ -1,8 +1,10 @@
 //! The ConfigMap, edited while the daemon runs.
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::space::{is_ready, restarts};
 use kip_e2e::lab::{Release, eventually, space};
+use kube::api::DeleteParams;
 use serde_json::json;
 
 use super::setup;
@@ -136,7 +138,7 @@ async fn names_that_count_at_start_can_be_mended_too() {
         let pods = space.api::<k8s_openapi::api::core::v1::Pod>();
         pods.delete(
             &space.daemon_pod().await.unwrap().metadata.name.unwrap(),
-            &kube::api::DeleteParams::default(),
+            &DeleteParams::default(),
         )
         .await
         .unwrap();
@@ -163,6 +165,33 @@ async fn names_that_count_at_start_can_be_mended_too() {
         assert_eq!(restarts(&pod), 0);
         assert!(space.daemonset().await.is_ok(), "{NAME} is there");
         release.uninstall().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_api_server_refuses_does_not_keep_the_last_list_from_being_held() {
+    space::within("refused", async |space| {
+        let entries = setup::push_images(&space.cluster, 1, 64);
+        setup::installed(space, &entries).await;
+        let before = space.daemonset().await.unwrap().metadata.uid;
+        // Only the API server knows which values there are.
+        let template = json!({"POD_TEMPLATE": "{spec: {dnsPolicy: Bogus}}"});
+        space.edit_config(template).await.unwrap();
+        space.event_says("ApplyFailed", "dnsPolicy").await;
+        let api = space.api::<DaemonSet>();
+        api.delete(NAME, &DeleteParams::default()).await.unwrap();
+        eventually("the last list is held again", async || {
+            let now = space.daemonset().await?.metadata.uid;
+            anyhow::ensure!(now != before, "the old DaemonSet");
+            space.held(&entries).await
+        })
+        .await;
+
+        let list = setup::push_images(&space.cluster, 2, 64);
+        let mended = json!({"POD_TEMPLATE": "{}", "IMAGES": setup::list(&list)});
+        space.edit_config(mended).await.unwrap();
+        space.all_held(&list).await;
     })
     .await;
 }

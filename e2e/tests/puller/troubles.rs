@@ -7,6 +7,10 @@
 
 #[path = "troubles/always.rs"]
 mod always;
+#[path = "troubles/policies.rs"]
+mod policies;
+#[path = "troubles/refused.rs"]
+mod refused;
 #[path = "troubles/secrets.rs"]
 mod secrets;
 

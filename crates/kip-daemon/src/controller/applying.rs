@@ -53,6 +53,7 @@ impl Controller {
         } else {
             self.tell_what_is_not_kept(&applied);
         }
+        memory.last = Some(applied.desired.clone());
         memory.applied = Some(applied);
         memory.ours = Some(live.uid.clone());
         memory.cluster.live = Seen::Present(live);
@@ -61,6 +62,19 @@ impl Controller {
         // There may be a next step.
         memory.pace.soon(Instant::now());
         Ok(())
+    }
+
+    /// Where the DaemonSet is gone and the API server refuses what is configured now, the last one holds the images again.
+    pub(super) async fn bring_back_the_last(&self, memory: &mut Memory) {
+        let (Seen::Absent, Some(last)) = (&memory.cluster.live, &memory.last) else {
+            return;
+        };
+        if let Ok(Outcome::Applied(object)) = self.writer.apply(last).await {
+            let live = Live::from(&*object);
+            self.report_apply(ApplyResult::created, &live);
+            memory.ours = Some(live.uid.clone());
+            memory.cluster.live = Seen::Present(live);
+        }
     }
 
     fn report_apply(&self, result: ApplyResult, live: &Live) {

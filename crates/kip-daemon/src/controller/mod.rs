@@ -10,6 +10,7 @@ mod rolling;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -70,6 +71,8 @@ struct Memory {
     status_due: Option<Instant>,
     missing: Missing,
     rolling: Rolling,
+    /// What was applied last, also by a configuration that is not in force any more.
+    last: Option<DaemonSet>,
     /// When to look at what lasts; nothing that happens in between puts it off.
     look_at: Instant,
     remind_at: Instant,
@@ -101,6 +104,7 @@ impl Controller {
             status_due: None,
             missing: Missing::default(),
             rolling: Rolling::default(),
+            last: None,
             look_at: now + HEARTBEAT,
             remind_at: now,
         };
@@ -185,6 +189,12 @@ impl Controller {
             }
             Plan::Apply(desired) => {
                 let outcome = self.writer.apply(&desired).await;
+                if outcome
+                    .as_ref()
+                    .is_err_and(|error| error.category().is_refusal())
+                {
+                    self.bring_back_the_last(memory).await;
+                }
                 self.after_apply(outcome, *desired, memory)
             }
             Plan::Adopt(uid) => self.adopt(&uid, memory).await,
@@ -268,8 +278,12 @@ impl Controller {
             "the fetcher for node {node} is refused, and the rollout waits; what the nodes hold stays: {detail} ({})",
             found.meaning()
         );
-        self.notices
-            .tell(Reason::FetchRefused, found.as_str(), text);
+        let subject = match found {
+            // Of a quota the words change as it fills, of a policy when it is another.
+            Trouble::Admission => without_name(detail),
+            found => found.as_str().to_owned(),
+        };
+        self.notices.tell(Reason::FetchRefused, subject, text);
         memory.status_due.get_or_insert(Instant::now());
     }
 

@@ -176,8 +176,13 @@ impl Controller {
         for swap in acts.swaps.iter().take(AT_ONCE) {
             done.note(self.swap(swap, memory).await)?;
         }
-        if !acts.orders.is_empty() {
-            done.note(self.fetch(&acts.orders, memory).await)?;
+        for order in acts.orders.iter().take(AT_ONCE) {
+            let outcome = self.fetch(order, memory).await;
+            let is_of_all = outcome.as_ref().is_err_and(|error| !is_of_one_pod(error));
+            done.note(outcome)?;
+            if is_of_all {
+                break;
+            }
         }
         Ok(done)
     }
@@ -207,9 +212,9 @@ impl Controller {
         self.delete(&swap.holder, memory).await
     }
 
-    /// Whether all were made that had not been before: one that somebody deletes as soon as it is there is made again
-    /// after a pause.
-    async fn fetch(&self, orders: &[Order], memory: &mut Memory) -> Result<bool, ApiError> {
+    /// Whether it was made, and had not been before: one that somebody deletes as soon as it is there is made again after a
+    /// pause.
+    async fn fetch(&self, order: &Order, memory: &mut Memory) -> Result<bool, ApiError> {
         let (Some(applied), Seen::Present(live)) = (&memory.applied, &memory.cluster.live) else {
             return Ok(false);
         };
@@ -217,29 +222,32 @@ impl Controller {
             Seen::Present(deployment) if self.identity.is_owned() => Some(&deployment.owner),
             _ => None,
         };
-        let desired = &applied.desired;
-        let mut is_again = false;
-        for order in orders.iter().take(AT_ONCE) {
-            self.health.turn();
-            let pod = |requests| fetcher(desired, &live.uid, owner, order, requests);
-            memory.rolling.unfetched = Some((order.node.clone(), None));
-            let (name, facts) = self
-                .make(pod(Requests::Nothing), || pod(Requests::AsTemplate))
-                .await?;
-            if !is_for(&facts, order, &live.uid) {
-                return Err(ApiError::NotKept("a fetcher's labels or annotations"));
+        self.health.turn();
+        let pod = |requests| fetcher(&applied.desired, &live.uid, owner, order, requests);
+        let made = self
+            .make(pod(Requests::Nothing), || pod(Requests::AsTemplate))
+            .await;
+        let made = made.and_then(|(name, facts)| {
+            let is_kept = is_for(&facts, order, &live.uid);
+            let changed = ApiError::NotKept("a fetcher's labels or annotations");
+            is_kept.then_some((name, facts)).ok_or(changed)
+        });
+        let cluster = &mut memory.cluster;
+        match made {
+            Ok((name, facts)) => {
+                let (node, asks) = (&order.node, order.ask.len());
+                info!(pod = name, node, asks, "fetcher made");
+                let is_again = memory.rolling.is_made_again(order.round, &name);
+                cluster.refused_nodes.remove(&order.node);
+                cluster.pods.insert(name, facts);
+                Ok(!is_again)
             }
-            memory.rolling.unfetched = None;
-            info!(
-                pod = name,
-                node = order.node,
-                asks = order.ask.len(),
-                "fetcher made"
-            );
-            is_again |= memory.rolling.is_made_again(order.round, &name);
-            memory.cluster.pods.insert(name, facts);
+            Err(error) => {
+                memory.rolling.unfetched = Some((order.node.clone(), None));
+                cluster.refused_nodes.insert(order.node.clone());
+                Err(error)
+            }
         }
-        Ok(!is_again)
     }
 
     /// Makes the pod, or the other one where a `LimitRange` wants it to request something.
@@ -254,6 +262,11 @@ impl Controller {
             _ => made,
         }
     }
+}
+
+/// Whether the next pod may be taken although this one was not: where a policy looks at the pod itself.
+fn is_of_one_pod(error: &ApiError) -> bool {
+    refusal(error).is_some_and(|(trouble, _)| trouble == Trouble::Admission)
 }
 
 /// Whether the pod will be taken for the fetcher of the order: one that is not would be made again and again.

@@ -70,6 +70,13 @@ impl<'a> Rollout<'a> {
         swaps.truncate(can_swap);
         next.busy += swaps.len();
         let room = at_once.saturating_sub(next.busy);
+        let mut todo = todo;
+        if !later.proven && !todo.is_empty() {
+            // Another first node at each try: the last one may be the only one that is broken.
+            let turn = usize::try_from(later.tries).unwrap_or(0) % todo.len();
+            todo.rotate_left(turn);
+        }
+        todo.sort_by_key(|(name, ..)| self.facts.refused_nodes.contains(*name));
         let orders = orders(&later, asks, todo, room);
         later.proven = is_proven;
         for (node, ending) in leaving {

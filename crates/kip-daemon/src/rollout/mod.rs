@@ -18,7 +18,7 @@ mod node;
 mod orders;
 mod round;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -48,6 +48,8 @@ pub struct Facts<'a> {
     pub live: &'a Live,
     /// Its pods and the fetchers: all of them.
     pub pods: &'a BTreeMap<String, PodFacts>,
+    /// Nodes whose fetchers were refused: others come before them.
+    pub refused_nodes: &'a BTreeSet<String>,
     /// The time.
     pub now: Timestamp,
 }

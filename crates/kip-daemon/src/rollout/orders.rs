@@ -29,11 +29,6 @@ pub(super) fn orders<'a>(
     if !round.refresh {
         let mut outdated = todo;
         outdated.retain(|(_, node, _)| node.is_outdated);
-        if !round.proven && !outdated.is_empty() {
-            // Another first node at each try: the last one may be the only one that is broken.
-            let turn = usize::try_from(round.tries).unwrap_or(0) % outdated.len();
-            outdated.rotate_left(turn);
-        }
         let orders = outdated
             .into_iter()
             .take(room)

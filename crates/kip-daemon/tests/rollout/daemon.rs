@@ -30,6 +30,7 @@ impl World {
             content,
             live: &live,
             pods: &self.view.pods,
+            refused_nodes: &self.view.refused_nodes,
             now: self.now,
         });
         if next.step.is_some() {
@@ -61,7 +62,11 @@ impl World {
         );
         let has_fetched = !acts.orders.is_empty();
         for order in acts.orders {
-            self.fetch(&order);
+            if self.refused.contains(&order.node) {
+                self.view.refused_nodes.insert(order.node);
+            } else {
+                self.fetch(&order);
+            }
         }
         let fetching = self.fetching();
         assert!(

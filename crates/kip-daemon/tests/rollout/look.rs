@@ -22,6 +22,7 @@ impl World {
             content: content_hash_of(&self.desired).expect("it has one"),
             live: &self.live,
             pods: &self.view.pods,
+            refused_nodes: &self.view.refused_nodes,
             now: self.now + Duration::from_secs(2 * 3600),
         });
         let is_awake = later.step.is_none() || self.next.wake.is_some();

@@ -278,3 +278,17 @@ fn a_round_in_which_one_first_node_after_the_other_does_not_answer_ends_and_says
         assert_eq!(world.fetchers_left(), [""; 0]);
     });
 }
+
+#[test]
+fn nodes_whose_fetchers_are_refused_hold_up_no_other() {
+    each_seed(20, |seed| {
+        let mut world = world(seed, 10, "a=a:1;b=b:1");
+        world.refused = [0, 4, 5, 6].map(|n| format!("node-{n:03}")).into();
+        world.edit(&images("a=a:2;b=b:1"));
+        world.settle_for(20_000);
+        assert_eq!(world.current_nodes(), 6);
+        world.refused.clear();
+        world.settle(MOST);
+        assert_eq!((world.current_nodes(), world.swaps), (10, 10));
+    });
+}

@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) is_registry_down: bool,
     /// Nodes whose kubelet does nothing.
     pub(crate) silent: BTreeSet<String>,
+    /// Nodes for which the API server takes no fetcher.
+    pub(crate) refused: BTreeSet<String>,
     pub(crate) stores: BTreeMap<(String, String), u64>,
     /// What the API server has.
     pub(crate) pods: BTreeMap<String, PodFacts>,
@@ -181,6 +183,7 @@ impl World {
             registry,
             is_registry_down: false,
             silent: BTreeSet::new(),
+            refused: BTreeSet::new(),
             stores: BTreeMap::new(),
             pods: BTreeMap::new(),
             live,

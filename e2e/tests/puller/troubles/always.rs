@@ -1,21 +1,14 @@
 //! `AlwaysPullImages`, as a policy does it for one namespace.
 
-use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::lab::{Space, eventually, eventually_within, space};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
+use kube::api::PostParams;
 use serde_json::json;
 
 use super::super::setup;
-use super::{from, trouble_is};
-
-fn api(space: &Space, kind: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
-    Api::all_with(space.cluster.client.clone(), &ApiResource::from_gvk(&kind))
-}
+use super::{from, policies, trouble_is};
 
 /// Each new pod of the namespace asks the registry for every image at each start.
 async fn with_always(space: &Space, body: impl AsyncFnOnce()) {
@@ -47,28 +40,15 @@ async fn with_always(space: &Space, body: impl AsyncFnOnce()) {
         },
     });
     let binding = json!({"metadata": {"name": name}, "spec": {"policyName": name}});
-    for (kind, object) in [
+    let objects = [
         ("MutatingAdmissionPolicy", policy),
         ("MutatingAdmissionPolicyBinding", binding),
-    ] {
-        api(space, kind)
-            .create(&PostParams::default(), &from(object))
-            .await
-            .expect("Kubernetes 1.36 or newer is needed");
-    }
-    let result = AssertUnwindSafe(async {
+    ];
+    policies::within(space, &name, objects, async || {
         eventually("the policy is in force", async || probe(space).await).await;
         body().await;
     })
-    .catch_unwind()
     .await;
-    for kind in ["MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"] {
-        let gone = DeleteParams::default();
-        api(space, kind).delete(&name, &gone).await.unwrap();
-    }
-    if let Err(panic) = result {
-        resume_unwind(panic);
-    }
 }
 
 async fn probe(space: &Space) -> anyhow::Result<()> {

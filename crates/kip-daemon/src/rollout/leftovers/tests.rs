@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -79,6 +79,7 @@ fn decide_at(second: i64, config: &Config, wanted_nodes: i32, pods: &Pods) -> Ne
         content: "h",
         live: &live,
         pods,
+        refused_nodes: &BTreeSet::new(),
         now: Timestamp::from_second(second).unwrap(),
     })
 }
