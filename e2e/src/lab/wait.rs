@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// Plenty for anything that is to happen at once: this is about being right, not about being fast.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+/// Plenty for anything that is to happen at once: this is about being right, not about being fast. A node pulls one image
+/// after the other, those of the tests beside this one too.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Waits until the condition holds, and gives what it found. `Err` says what is still missing.
