@@ -57,7 +57,7 @@ impl<'a> Rollout<'a> {
         let Work {
             gone,
             mut swaps,
-            todo,
+            mut todo,
             leaving,
             swapping,
             is_proven,
@@ -70,7 +70,6 @@ impl<'a> Rollout<'a> {
         swaps.truncate(can_swap);
         next.busy += swaps.len();
         let room = at_once.saturating_sub(next.busy);
-        let mut todo = todo;
         if !later.proven && !todo.is_empty() {
             // Another first node at each try: the last one may be the only one that is broken.
             let turn = usize::try_from(later.tries).unwrap_or(0) % todo.len();

@@ -37,11 +37,8 @@ const fn at_start(
     meaning: &'static str,
 ) -> Variable {
     Variable {
-        name,
-        default,
-        meaning,
-        example,
         live: false,
+        ..live(name, default, example, meaning)
     }
 }
 

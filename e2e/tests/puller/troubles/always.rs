@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::lab::{Space, eventually, eventually_within, space};
-use kube::api::PostParams;
 use serde_json::json;
 
 use super::super::setup;
-use super::{from, policies, trouble_is};
+use super::{policies, trouble_is};
 
 /// Each new pod of the namespace asks the registry for every image at each start.
 async fn with_always(space: &Space, body: impl AsyncFnOnce()) {
@@ -52,17 +50,7 @@ async fn with_always(space: &Space, body: impl AsyncFnOnce()) {
 }
 
 async fn probe(space: &Space) -> anyhow::Result<()> {
-    let security = json!({"allowPrivilegeEscalation": false, "runAsNonRoot": true,
-        "seccompProfile": {"type": "RuntimeDefault"}, "capabilities": {"drop": ["ALL"]}});
-    let pod: Pod = from(
-        json!({"metadata": {"name": "probe"}, "spec": {"containers": [
-        {"name": "a", "image": "registry.invalid/a:1", "securityContext": security}]}}),
-    );
-    let dry_run = PostParams {
-        dry_run: true,
-        ..PostParams::default()
-    };
-    let pod = space.api::<Pod>().create(&dry_run, &pod).await?;
+    let pod = policies::probe(space, json!({})).await?;
     let policies = pod.spec.iter().flat_map(|spec| &spec.containers);
     let mut policies = policies.map(|container| container.image_pull_policy.as_deref());
     anyhow::ensure!(policies.all(|policy| policy == Some("Always")), "not yet");

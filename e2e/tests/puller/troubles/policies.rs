@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::lab::Space;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::from;
 
@@ -36,4 +37,19 @@ pub(super) async fn within(
     if let Err(panic) = result {
         resume_unwind(panic);
     }
+}
+
+/// What the API server makes of a pod with these annotations that meets the namespace's level; none is made.
+pub(super) async fn probe(space: &Space, annotations: Value) -> kube::Result<Pod> {
+    let security = json!({"allowPrivilegeEscalation": false, "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"}, "capabilities": {"drop": ["ALL"]}});
+    let pod: Pod = from(
+        json!({"metadata": {"name": "probe", "annotations": annotations}, "spec": {"containers": [
+        {"name": "a", "image": "registry.invalid/a:1", "securityContext": security}]}}),
+    );
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    space.api::<Pod>().create(&dry_run, &pod).await
 }

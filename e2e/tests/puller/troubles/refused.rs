@@ -4,11 +4,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::lab::space::container_status;
 use kip_e2e::lab::{Space, eventually, space};
 use kube::ResourceExt as _;
-use kube::api::PostParams;
 use serde_json::json;
 
 use super::super::setup;
-use super::{from, policies, trouble_is};
+use super::{policies, trouble_is};
 
 const NODE: &str = "kubernetes-image-puller/node";
 
@@ -49,18 +48,7 @@ async fn without_fetchers(space: &Space, node: &str, body: impl AsyncFnOnce()) {
     ];
     policies::within(space, &name, objects, async || {
         eventually("the policy is in force", async || {
-            let security = json!({"allowPrivilegeEscalation": false, "runAsNonRoot": true,
-                "seccompProfile": {"type": "RuntimeDefault"}, "capabilities": {"drop": ["ALL"]}});
-            let pod: Pod = from(
-                json!({"metadata": {"name": "probe", "annotations": {NODE: node}},
-                "spec": {"containers": [
-                    {"name": "a", "image": "registry.invalid/a:1", "securityContext": security}]}}),
-            );
-            let dry_run = PostParams {
-                dry_run: true,
-                ..PostParams::default()
-            };
-            let tried = space.api::<Pod>().create(&dry_run, &pod).await;
+            let tried = policies::probe(space, json!({NODE: node})).await;
             let refused = tried.is_err_and(|error| error.to_string().contains("not on this node"));
             anyhow::ensure!(refused, "not yet");
             Ok(())

@@ -1,20 +1,13 @@
-//! Debian's `docker-registry` as a process of its own.
+//! Debian's `docker-registry`, with and without password and TLS.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::image::{Content, Image};
+use super::process::Process;
 use super::push;
 use super::tls::Leaf;
-
-/// Long enough for a busy machine; a registry is up within a tenth of a second.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The user that `bob`, `correct horse` is, as `htpasswd` writes it.
 pub(crate) const USER: (&str, &str) = ("bob", "correct horse");
@@ -22,8 +15,7 @@ const HTPASSWD: &str = "bob:$2b$04$HXtGdCdO.d5TGnlScobxteQ1ngWxiOhNbPOKu1OBmjmts
 
 /// A registry, which ends with the value.
 pub(crate) struct Debian {
-    child: Child,
-    address: String,
+    process: Process,
     _config: TempDir,
 }
 
@@ -57,73 +49,30 @@ impl Debian {
             String::new()
         };
         let storage = data.path().display();
-        // Port 0: the system chooses a free one, and the registry's log names it.
         let config = format!(
             "version: 0.1\nlog: {{level: info}}\n\
              storage: {{filesystem: {{rootdirectory: {storage}}}, delete: {{enabled: true}}}}\n\
              http: {{addr: '127.0.0.1:0'{tls}}}\n{auth}\n"
         );
         fs::write(path("config.yaml"), config).unwrap();
-        let mut child = Command::new("docker-registry")
-            .args(["serve", &path("config.yaml")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("docker-registry in PATH (Debian: apt-get install docker-registry)");
-        let log = child.stderr.take().expect("standard error is piped");
-        let address = listening_address(log).unwrap_or_else(|log| {
-            // The child's end makes no difference to the report.
-            let _ = child.kill();
-            panic!("docker-registry did not listen within {DEADLINE:?}; it said:\n{log}")
-        });
+        let process = Process::serve(&folder.path().join("config.yaml"));
         Self {
-            child,
-            address,
+            process,
             _config: folder,
         }
     }
 
     /// `127.0.0.1:PORT`
     pub(crate) fn host(&self) -> &str {
-        &self.address
+        &self.process.address
     }
 
     /// Puts an image there by other means than the client that is tested.
     pub(crate) async fn push(&self, repository: &str, tag: &str, image: &Image) {
-        push::image(&self.address, repository, tag, image).await;
+        push::image(&self.process.address, repository, tag, image).await;
     }
 
     pub(crate) async fn put(&self, repository: &str, tag: &str, manifest: &Content) {
-        push::manifest(&self.address, repository, tag, manifest).await;
+        push::manifest(&self.process.address, repository, tag, manifest).await;
     }
-}
-
-impl Drop for Debian {
-    fn drop(&mut self) {
-        // Either fails only for a process that has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `HOST:PORT` from the registry's log, or all of the log. The log is read to its end, so that the registry never waits
-/// for a reader.
-fn listening_address(log: impl Read + Send + 'static) -> Result<String, String> {
-    let (line_tx, line_rx) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            // Nobody listens after the address is known.
-            let _ = line_tx.send(line);
-        }
-    });
-    let mut seen = String::new();
-    while let Ok(line) = line_rx.recv_timeout(DEADLINE) {
-        if let Some((_, rest)) = line.split_once("listening on ") {
-            let address = rest.split(['"', ' ', ',']).next().unwrap_or_default();
-            return Ok(address.to_owned());
-        }
-        seen.push_str(&line);
-        seen.push('\n');
-    }
-    Err(seen)
 }

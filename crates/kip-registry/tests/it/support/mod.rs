@@ -3,6 +3,7 @@
 pub(crate) mod debian;
 pub(crate) mod fake;
 pub(crate) mod image;
+pub(crate) mod process;
 pub(crate) mod push;
 pub(crate) mod second;
 pub(crate) mod tls;
