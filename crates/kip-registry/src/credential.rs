@@ -73,6 +73,20 @@ impl Credential {
     }
 }
 
+impl From<&kip_image::Credential> for Credential {
+    /// That of a pull secret. Where it has an identity token, that is what its issuer meant to be used.
+    fn from(known: &kip_image::Credential) -> Self {
+        let user = known.username();
+        match known.identity_token() {
+            Some(token) => Self::IdentityToken {
+                user: Some(user.to_owned()).filter(|user| !user.is_empty()),
+                token: token.to_owned(),
+            },
+            None => Self::basic(user, known.password()),
+        }
+    }
+}
+
 /// What follows `Basic` in a header.
 pub(crate) fn encode_basic(user: &str, password: &str) -> String {
     STANDARD.encode(format!("{user}:{password}"))
@@ -82,5 +96,24 @@ impl fmt::Debug for Credential {
     /// Without password and token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Credential({}, …)", self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_secret_gives_what_its_issuer_meant_to_be_used() {
+        let plain = kip_image::Credential::new("bob", "secret");
+        assert_eq!(Credential::from(&plain), Credential::basic("bob", "secret"));
+        let token = kip_image::Credential::new("bob", "").with_identity_token("t");
+        let expected = Credential::IdentityToken {
+            user: Some("bob".to_owned()),
+            token: "t".to_owned(),
+        };
+        assert_eq!(Credential::from(&token), expected);
+        let nobody = kip_image::Credential::new("", "").with_identity_token("t");
+        assert_eq!(Credential::from(&nobody), Credential::identity_token("t"));
     }
 }
