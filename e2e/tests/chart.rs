@@ -98,7 +98,8 @@ fn the_default_config_map_is_this() {
             "IMAGES": "che-code=quay.io/che-incubator/che-code:latest;\n\
                        base-developer-image=quay.io/devfile/base-developer-image:ubi9-latest",
             "CACHING_INTERVAL_HOURS": "1",
-            "REFRESH": "always",
+            "REFRESH": "digest",
+            "REFRESH_FALLBACK": "node",
             "MAX_NODES_AT_ONCE": "10%",
             "SETTLE_DEADLINE": "10m",
             "PAUSED": "false",

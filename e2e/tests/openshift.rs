@@ -40,7 +40,9 @@ fn a_plain_process_and_apply_makes_these_objects() {
             "ConfigMap k8s-image-puller",
             "Deployment kubernetes-image-puller",
             "Role create-daemonset",
+            "Role read-pull-secrets",
             "RoleBinding create-daemonset",
+            "RoleBinding read-pull-secrets",
             "ServiceAccount k8s-image-puller",
         ]
     );
@@ -120,7 +122,12 @@ fn these_parameters_must_not_be_empty() {
     for (name, expected) in [
         (
             SERVICE_ACCOUNT,
-            vec!["SERVICEACCOUNT_NAME", "DAEMONSET_NAME", "DEPLOYMENT_NAME"],
+            vec![
+                "SERVICEACCOUNT_NAME",
+                "DAEMONSET_NAME",
+                "DEPLOYMENT_NAME",
+                "PULL_SECRET_RULES",
+            ],
         ),
         (CONFIG_MAP, vec!["IMAGES"]),
         (
@@ -137,6 +144,7 @@ fn these_parameters_must_not_be_empty() {
                 "DEPLOYMENT_PULL_SECRETS",
                 "DEPLOYMENT_NODE_SELECTOR",
                 "DEPLOYMENT_TOLERATIONS",
+                "REGISTRY_CA_CONFIG_MAP",
             ],
         ),
     ] {

@@ -1,5 +1,7 @@
 //! What is known of the cluster, as plain facts: the watches fill it, [`plan`](crate::plan) reads it.
 
+mod content;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -7,6 +9,8 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use k8s_openapi::jiff::Timestamp;
 
+pub use self::content::Content;
+use crate::answers::Answers;
 use crate::desired::names::{RESTARTED_AT, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
 use crate::original;
@@ -46,6 +50,8 @@ pub struct Cluster {
     pub pods_listed: bool,
     /// Nodes whose fetchers were refused when they were to be made last.
     pub refused_nodes: BTreeSet<String>,
+    /// What the registries have answered last.
+    pub answers: Option<Answers>,
 }
 
 impl Cluster {
@@ -294,6 +300,8 @@ pub struct PodFacts {
     pub template_generation: Option<String>,
     /// Whether it is being deleted.
     pub terminating: bool,
+    /// Its pull secrets: those of the settings, or those of its service account where the settings name none.
+    pub pull_secrets: Box<[Arc<str>]>,
     /// Its sleepers, in their order.
     pub containers: Vec<ContainerFacts>,
     /// Why no sleeper can start: the init container's trouble.
@@ -342,13 +350,6 @@ pub struct ContainerFacts {
     /// How far it is.
     pub state: ContainerState,
 }
-
-/// An image's content: the beginning of the digest in kubelet's `imageID`. By runtime that digest is an index's, a
-/// manifest's or a config's, so it is compared only with what the same node says, or over time.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub struct Content(pub u64);
 
 /// How far a sleeper is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,6 +45,12 @@ pub enum Reason {
     FetchRefused,
     /// A policy makes sleepers ask the registry at each start.
     AlwaysPulled,
+    /// The registry says that there is no such image, or does not give it.
+    ImageUnavailable,
+    /// Registries do not tell what tags stand for.
+    RegistryUnanswered,
+    /// A pull secret cannot be used to ask registries.
+    PullSecretUnusable,
     /// A round got nowhere on its first node.
     RolloutStopped,
     /// A round could not be brought to its end on a node.
@@ -66,6 +72,9 @@ impl Reason {
             Self::PodsMissing => "PodsMissing",
             Self::FetchRefused => "FetchRefused",
             Self::AlwaysPulled => "AlwaysPulled",
+            Self::ImageUnavailable => "ImageUnavailable",
+            Self::RegistryUnanswered => "RegistryUnanswered",
+            Self::PullSecretUnusable => "PullSecretUnusable",
             Self::RolloutStopped => "RolloutStopped",
             Self::NodeSkipped => "NodeSkipped",
             Self::ImagesRefreshed => "ImagesRefreshed",
@@ -85,6 +94,9 @@ impl Reason {
             | Self::ImageFailed
             | Self::FetchRefused
             | Self::AlwaysPulled
+            | Self::ImageUnavailable
+            | Self::RegistryUnanswered
+            | Self::PullSecretUnusable
             | Self::RolloutStopped
             | Self::NodeSkipped
             | Self::PodsMissing => true,
@@ -99,6 +111,9 @@ impl Reason {
                 | Self::ApplyFailed
                 | Self::PodsMissing
                 | Self::FetchRefused
+                | Self::ImageUnavailable
+                | Self::RegistryUnanswered
+                | Self::PullSecretUnusable
                 | Self::RolloutStopped
         )
     }

@@ -13,6 +13,7 @@
 //! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
+pub mod answers;
 pub mod api_error;
 pub mod apply;
 pub mod cluster;
@@ -28,6 +29,7 @@ pub mod pace;
 pub mod plan;
 pub mod pods;
 pub mod preview;
+pub mod registries;
 pub mod report;
 pub mod rollout;
 pub mod run;

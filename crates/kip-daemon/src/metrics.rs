@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::answers::Why;
 use crate::api_error::Category;
 use crate::config::Problems;
 use crate::rollout::{Ending, Next};
@@ -60,6 +61,11 @@ struct ReasonLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabel {
+    answer: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
     result: ApplyResult,
 }
@@ -105,6 +111,7 @@ pub struct Metrics {
     left: Family<ReasonLabel, Counter>,
     rollout_nodes: Family<StateLabel, Gauge>,
     troubles: Family<ReasonLabel, Gauge>,
+    answers: Family<AnswerLabel, Gauge>,
 }
 
 impl Metrics {
@@ -180,14 +187,26 @@ impl Metrics {
             "Nodes that a trouble keeps from holding an image, or from holding it safely, by reason",
             metrics.troubles.clone(),
         );
-        metrics.troubles(&BTreeMap::new());
+        registry.register(
+            "registry_answers",
+            "Images of the list by what their registry has answered the daemon last",
+            metrics.answers.clone(),
+        );
+        metrics.show_zeros();
+        (metrics, registry)
+    }
+
+    /// What has not happened yet is told as well: an alert on an increase needs a beginning.
+    fn show_zeros(&self) {
+        self.troubles(&BTreeMap::new());
+        self.answers(&BTreeMap::new());
         for result in [
             ApplyResult::created,
             ApplyResult::changed,
             ApplyResult::unchanged,
             ApplyResult::failed,
         ] {
-            drop(metrics.applies.get_or_create(&ResultLabel { result }));
+            drop(self.applies.get_or_create(&ResultLabel { result }));
         }
         for kind in ["edit", "refresh"] {
             for result in [
@@ -195,19 +214,18 @@ impl Metrics {
                 RoundResult::unfinished,
                 RoundResult::stopped,
             ] {
-                drop(metrics.rounds.get_or_create(&RoundLabels { kind, result }));
+                drop(self.rounds.get_or_create(&RoundLabels { kind, result }));
             }
         }
         for ending in Ending::ALL {
             let reason = ending.as_str();
-            drop(metrics.left.get_or_create(&ReasonLabel { reason }));
+            drop(self.left.get_or_create(&ReasonLabel { reason }));
         }
         for category in Category::ALL {
-            drop(metrics.api_errors.get_or_create(&CategoryLabel {
+            drop(self.api_errors.get_or_create(&CategoryLabel {
                 category: category.as_str(),
             }));
         }
-        (metrics, registry)
     }
 
     /// Counts an apply. `now` in seconds since 1970.
@@ -252,6 +270,17 @@ impl Metrics {
             let count = nodes.get(&trouble).copied().unwrap_or(0);
             self.troubles
                 .get_or_create(&ReasonLabel { reason })
+                .set(to_i64(count));
+        }
+    }
+
+    /// How many images were answered with a digest (`None`), and how many were not, and why.
+    pub fn answers(&self, counts: &BTreeMap<Option<Why>, usize>) {
+        for why in std::iter::once(None).chain(Why::ALL.map(Some)) {
+            let answer = why.map_or("digest", Why::as_str);
+            let count = counts.get(&why).copied().unwrap_or(0);
+            self.answers
+                .get_or_create(&AnswerLabel { answer })
                 .set(to_i64(count));
         }
     }

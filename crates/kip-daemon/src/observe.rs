@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use crate::answers::Answers;
 use crate::api_error::{Category, Pauses, advice, bounded, chain};
 use crate::cluster::{DeploymentFacts, Live, PodFacts, PodList};
 use crate::desired::Flavour;
@@ -42,6 +43,8 @@ pub enum Observation {
     Flavour(Flavour),
     /// The interval is over.
     Tick,
+    /// What the registries have answered.
+    Answers(Answers),
 }
 
 /// Where observations go: observers --see--> controller.

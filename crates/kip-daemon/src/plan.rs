@@ -181,6 +181,7 @@ pub fn plan(
         config,
         content,
         live,
+        answers: cluster.answers.as_ref(),
         pods: &cluster.pods,
         refused_nodes: &cluster.refused_nodes,
         now,

@@ -7,13 +7,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, LocalObjectReference, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::cluster::{
     ContainerFacts, ContainerState, Content, Duty, Failure, FailureKind, PodFacts,
@@ -40,6 +39,8 @@ struct LeanSpec {
     node_name: Option<String>,
     #[serde(default)]
     containers: Vec<LeanSleeper>,
+    #[serde(default)]
+    image_pull_secrets: Vec<LocalObjectReference>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -164,6 +165,7 @@ impl From<Pod> for LeanPod {
             spec: LeanSpec {
                 node_name: spec.node_name,
                 containers: spec.containers.into_iter().map(sleeper).collect(),
+                image_pull_secrets: spec.image_pull_secrets.unwrap_or_default(),
             },
             // Kubelet has not seen it.
             status: LeanStatus::default(),
@@ -239,6 +241,11 @@ impl LeanPod {
             restarted_at: annotation(RESTARTED_AT),
             template_generation: take(&metadata.labels, POD_TEMPLATE_GENERATION),
             terminating: metadata.deletion_timestamp.is_some(),
+            pull_secrets: spec
+                .image_pull_secrets
+                .into_iter()
+                .map(|secret| interner.text(secret.name))
+                .collect(),
             containers: containers(spec.containers, status.container_statuses, interner),
             init_failure,
         };
@@ -283,9 +290,7 @@ fn content(image_id: &str) -> Option<Content> {
     let digest = image_id
         .rsplit_once('@')
         .map_or(image_id, |(_, digest)| digest);
-    let hash = Sha256::digest(digest.as_bytes());
-    let beginning = hash.first_chunk::<8>()?;
-    Some(Content(u64::from_be_bytes(*beginning)))
+    Some(Content::of(digest))
 }
 
 /// Reasons by which kubelet says that a container's turn has not come.

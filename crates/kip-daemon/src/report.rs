@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use tracing::{info, warn};
 
+use crate::answers::{Known, NoAnswer};
 use crate::cluster::{Cluster, Failure, FailureKind};
 use crate::config::Config;
 use crate::desired::content_hash_of;
@@ -46,7 +47,13 @@ impl Reporter {
     }
 
     /// Sums up and tells what is new.
-    pub fn report(&mut self, config: &Config, desired: &DaemonSet, cluster: &Cluster) -> Status {
+    pub fn report(
+        &mut self,
+        config: &Config,
+        desired: &DaemonSet,
+        cluster: &Cluster,
+        known: &Known,
+    ) -> Status {
         let (Some(content_hash), Some(group)) = (content_hash_of(desired), config.groups.first())
         else {
             return Status::default();
@@ -62,11 +69,54 @@ impl Reporter {
                 "every image is on every node"
             );
         }
-        self.tell_failures(config, desired, &status);
+        let told = self.tell_failures(config, desired, &status);
+        self.told = self.tell_unavailable(config, &status, known, told);
         status
     }
 
-    fn tell_failures(&mut self, config: &Config, desired: &DaemonSet, status: &Status) {
+    /// What a registry has said it does not have, or does not give, while some node waits for it. Gives back what is told
+    /// now, added to `still`.
+    fn tell_unavailable(
+        &self,
+        config: &Config,
+        status: &Status,
+        known: &Known,
+        mut still: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        for entry in config.groups.iter().flat_map(|group| &group.images) {
+            let Some(Err(NoAnswer { why, words })) = known.of(&entry.image) else {
+                continue;
+            };
+            let nodes = status.missing_on(&entry.name);
+            if !why.is_decided() || nodes == 0 {
+                continue;
+            }
+            let key = format!("registry: {}", entry.name);
+            let (name, image, why) = (entry.name.as_str(), &entry.image, why.as_str());
+            if self.told.get(&key).map(String::as_str) != Some(why) {
+                warn!(
+                    name,
+                    image, nodes, why, "the registry does not have it, or does not give it"
+                );
+                let text = format!(
+                    "{name}: {words} (so the daemon was told; {nodes} node(s) do not have the image. Nodes that have \
+                     credentials of their own, as for ECR, GCR and ACR, may be told otherwise)"
+                );
+                let subject = format!("{name} {image} {why}");
+                self.notices.tell(Reason::ImageUnavailable, subject, text);
+            }
+            still.insert(key, why.to_owned());
+        }
+        still
+    }
+
+    /// What kubelet says. Gives back what is told now.
+    fn tell_failures(
+        &self,
+        config: &Config,
+        desired: &DaemonSet,
+        status: &Status,
+    ) -> BTreeMap<String, String> {
         let images = config.groups.iter().flat_map(|group| &group.images);
         let references: BTreeMap<&str, &str> = images
             .map(|image| (image.name.as_str(), image.image.as_str()))
@@ -109,7 +159,7 @@ impl Reporter {
             }
             still.insert(name.to_owned(), String::new());
         }
-        self.told = still;
+        still
     }
 
     fn tell(

@@ -28,6 +28,7 @@ use crate::events::{self, Notices};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observation, READ_TIMEOUT};
 use crate::original;
+use crate::registries::Asker;
 use crate::schedule::Schedule;
 use crate::server::{self, HEARTBEAT, Health};
 use crate::settings::Settings;
@@ -106,7 +107,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         told,
     );
     tasks.spawn(async { match event_writer.await {} });
+    let asker = Asker::new(
+        Api::namespaced(client.clone(), &identity.namespace),
+        identity.registry_ca_file.clone(),
+        tx.clone(),
+    );
     let controller = Controller {
+        asker,
         writer: Writer::new(&client, &identity),
         schedule: Schedule::start(tx)
             .await

@@ -61,6 +61,16 @@ pub struct Status {
     pub troubles: BTreeMap<Trouble, usize>,
 }
 
+impl Status {
+    /// On how many of the nodes that are to have it the image of this name is not.
+    pub fn missing_on(&self, name: &str) -> usize {
+        let nodes = self.images.get(name).map(|image| &image.nodes);
+        let cached = nodes.and_then(|nodes| nodes.get(&ImageState::Cached));
+        self.wanted_nodes
+            .saturating_sub(cached.copied().unwrap_or(0))
+    }
+}
+
 /// Where an image stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageStatus {

@@ -124,6 +124,8 @@ fn every_live_setting_has_a_case_that_shows_its_effect() {
     let invisible = [
         "CACHING_INTERVAL_HOURS",
         "REFRESH",
+        "REFRESH_FALLBACK",
+        "PLAIN_HTTP_REGISTRIES",
         "MAX_NODES_AT_ONCE",
         "SETTLE_DEADLINE",
         "PAUSED",

@@ -4,6 +4,8 @@
 
 #[path = "rollout/daemon.rs"]
 mod daemon;
+#[path = "rollout/digests.rs"]
+mod digests;
 #[path = "rollout/leftovers.rs"]
 mod leftovers;
 #[path = "rollout/look.rs"]
@@ -17,7 +19,7 @@ mod world;
 
 use std::time::Duration;
 
-use kip_daemon::desired::names::REFRESH;
+use kip_daemon::desired::names::{REFRESH, REFRESH_HANDLED};
 use kip_daemon::rollout::{Ending, News};
 use world::{Lots, Registry, World, config};
 
@@ -33,8 +35,14 @@ fn registry() -> Registry {
         .collect()
 }
 
+/// Nodes ask for each tag.
 fn images(list: &str) -> Vec<(&str, &str)> {
-    vec![("IMAGES", list), WAVES_OF_THREE, NO_TICK]
+    refreshed_by(list, "always")
+}
+
+fn refreshed_by<'t>(list: &'t str, refresh: &'t str) -> Vec<(&'t str, &'t str)> {
+    let mode = ("REFRESH", refresh);
+    vec![("IMAGES", list), WAVES_OF_THREE, NO_TICK, mode]
 }
 
 fn world(seed: u64, nodes: usize, list: &str) -> World {
@@ -48,6 +56,15 @@ fn each_seed(count: u64, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+/// What people were told that has changed.
+fn changes(world: &World) -> Vec<String> {
+    let changes = world.news.iter().filter_map(|news| match news {
+        News::Ended { changed } => Some(changed),
+        _ => None,
+    });
+    changes.flatten().map(ToString::to_string).collect()
 }
 
 /// `KIP_ROLLOUT_SEEDS` for more.
@@ -104,9 +121,11 @@ fn a_tag_that_moved_is_brought_to_every_node_and_the_others_are_asked_for_once()
         for node in &world.nodes {
             assert_eq!(world.runs(node)["b"].1, 777, "{node}");
         }
-        assert!(world.news.contains(&News::Ended {
-            changed: vec!["b".to_owned()]
-        }));
+        let told = changes(&world);
+        assert_eq!(
+            told,
+            ["b sha256:0000000000000065 → sha256:0000000000000309"]
+        );
         world.annotate(REFRESH, "again");
         world.settle(MOST);
         assert_eq!((world.requests, world.swaps, world.fetchers), (25, 20, 21));
@@ -317,7 +336,9 @@ fn whatever_happens_nothing_is_let_go_and_it_comes_to_its_end() {
         "a=a:1;b=b:1;new=typo",
     ];
     each_seed(seeds(40), |seed| {
-        let mut world = world(seed, 7, lists[0]);
+        let mode = ["always", "digest"][usize::from(seed % 2 == 0)];
+        let images = |list| refreshed_by(list, mode);
+        let mut world = World::new(seed, 7, config(&images(lists[0])), registry());
         let mut fate = Lots::new(seed + 1_000_000);
         for step in 0..60 {
             match fate.below(9) {

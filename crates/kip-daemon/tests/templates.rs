@@ -26,10 +26,11 @@ const DOCUMENT: &str = "docs/openshift.md";
 /// Settings that count at start and stand in the ConfigMap, beside all live ones: it is edited, the Deployment is not.
 const AT_START: [&str; 3] = ["DAEMONSET_NAME", "NAMESPACE", "ALLOW_OTHER_NAMESPACE"];
 /// Settings that the Deployment gives.
-const OF_THE_DEPLOYMENT: [&str; 5] = [
+const OF_THE_DEPLOYMENT: [&str; 6] = [
     "DEPLOYMENT_NAME",
     "CONFIG_MAP_NAME",
     "POD_NAMESPACE",
+    "REGISTRY_CA_FILE",
     "LOG_FORMAT",
     "LOG_LEVEL",
 ];

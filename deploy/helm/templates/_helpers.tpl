@@ -139,6 +139,24 @@ templates print as 1e+06 where JSON has 1000000.
 {{- end }}
 
 {{/*
+The pull secrets that the daemon may read, as a JSON list without doubles: those of the caching pods, which are also the
+daemon's own where it brings the sleep program, and those that rbac.pullSecrets adds.
+*/}}
+{{- define "kubernetes-image-puller.pullSecretNames" -}}
+{{- $given := .Values.configMap.imagePullSecrets | default list -}}
+{{- if kindIs "string" $given }}{{ $given = splitList ";" $given }}{{ end -}}
+{{- $names := list -}}
+{{- range $field, $value := dict "configMap.imagePullSecrets" $given "imagePullSecrets" .Values.imagePullSecrets "rbac.pullSecrets" .Values.rbac.pullSecrets -}}
+{{- range include "kubernetes-image-puller.secretNames" $value | fromJsonArray -}}
+{{- with trim (toString .) -}}
+{{- $names = append $names (include "kubernetes-image-puller.checkedName" (dict "field" $field "value" . "max" 253 "subdomain" true "example" "registry-credentials")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | sortAlpha | toJson -}}
+{{- end }}
+
+{{/*
 A line of the ConfigMap, with the line break before it; nothing for an empty value, so that the daemon's default holds.
   key, value
 */}}

@@ -160,7 +160,7 @@ impl AuditLog {
     }
 }
 
-/// The registry's access log.
+/// A registry's access log.
 pub struct RegistryLog(Tail);
 
 impl RegistryLog {
@@ -173,10 +173,18 @@ impl RegistryLog {
     /// # Errors
     /// When the log cannot be read.
     pub fn requests(&self) -> Result<Vec<String>> {
+        self.requests_of("containerd/")
+    }
+
+    /// The request lines of whoever calls itself so.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn requests_of(&self, agent: &str) -> Result<Vec<String>> {
         let text = self.0.text()?;
         Ok(text
             .lines()
-            .filter(|line| line.contains("containerd"))
+            .filter(|line| line.contains(agent))
             .filter_map(|line| line.split('"').nth(1))
             .map(str::to_owned)
             .collect())

@@ -1,6 +1,6 @@
 //! A registry that wants to know who asks. It gives out what is in the cluster's own one: both read the same folder.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
 use super::cluster::Cluster;
+use super::logs::RegistryLog;
 
 /// Who may ask. All have the same password.
 pub const USERS: [&str; 2] = ["one", "two"];
@@ -77,12 +78,18 @@ impl Private {
     /// When it does not serve.
     pub fn resume(&mut self) -> Result<()> {
         let config = self.folder.join("registry.yaml");
+        let log = || {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(self.folder.join("log"))
+        };
         let start = |program: &str| {
             Command::new(program)
                 .arg("serve")
                 .arg(&config)
                 .stdin(Stdio::null())
-                .stdout(Stdio::null())
+                .stdout(log()?)
                 .stderr(Stdio::null())
                 .spawn()
         };
@@ -100,6 +107,14 @@ impl Private {
             std::thread::sleep(Duration::from_millis(50));
         }
         bail!("the registry does not serve at {}", self.address)
+    }
+
+    /// The access log, from now on.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn log(&self) -> Result<RegistryLog> {
+        RegistryLog::open(&self.folder.join("log"))
     }
 
     /// Ends it, as a crash would.

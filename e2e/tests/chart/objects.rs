@@ -107,7 +107,7 @@ fn policies(values: &Value) -> (Value, Value) {
 }
 
 #[test]
-fn the_daemon_may_be_asked_and_may_ask_dns_and_the_api_server() {
+fn the_daemon_may_be_asked_and_may_ask_dns_the_api_server_and_registries() {
     let values = json!({"networkPolicy": {"create": true}});
     let (daemon, _) = policies(&values);
     let selector = daemon["spec"]["podSelector"]["matchLabels"].clone();
@@ -122,6 +122,7 @@ fn the_daemon_may_be_asked_and_may_ask_dns_and_the_api_server() {
             "egress": [
                 {"ports": [{"port": 53, "protocol": "UDP"}, tcp(53)]},
                 {"ports": [tcp(443), tcp(6443)]},
+                {"ports": [tcp(443)]},
             ],
         })
     );
@@ -129,16 +130,21 @@ fn the_daemon_may_be_asked_and_may_ask_dns_and_the_api_server() {
     let from = json!([{"namespaceSelector": {"matchLabels": {"team": "monitoring"}}}]);
     let more = json!([{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]);
     let (daemon, _) = policies(&json!({"networkPolicy": {
-        "create": true, "apiServerPorts": [16443], "ingressFrom": from, "extraEgress": more,
+        "create": true, "apiServerPorts": [16443], "registryPorts": [5000], "ingressFrom": from, "extraEgress": more,
     }}));
     assert_eq!(
         daemon["spec"]["ingress"],
         json!([{"ports": [tcp(8080)], "from": from}])
     );
     let egress = daemon["spec"]["egress"].as_array().expect("rules");
-    assert_eq!(egress.len(), 3, "{egress:?}");
+    assert_eq!(egress.len(), 4, "{egress:?}");
     assert_eq!(egress[1], json!({"ports": [tcp(16443)]}));
-    assert_eq!(egress[2], more[0]);
+    assert_eq!(egress[2], json!({"ports": [tcp(5000)]}));
+    assert_eq!(egress[3], more[0]);
+    // No ports, no rule: a rule without ports would be for all of them.
+    let (daemon, _) = policies(&json!({"networkPolicy": {"create": true, "registryPorts": []}}));
+    let egress = daemon["spec"]["egress"].as_array().expect("rules");
+    assert_eq!(egress.len(), 2, "{egress:?}");
 }
 
 #[test]

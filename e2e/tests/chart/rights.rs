@@ -27,6 +27,59 @@ fn the_rules_are_exactly_these() {
     );
 }
 
+/// The names of the Secrets that may be read, by the namespace of the Role; empty where there is no such rule.
+fn readable_secrets(values: &Value) -> Vec<(String, Value)> {
+    let objects = objects(values);
+    let mut found = Vec::new();
+    for role in objects.iter().filter(|object| object["kind"] == "Role") {
+        for rule in role["rules"].as_array().expect("rules") {
+            if rule["resources"] == json!(["secrets"]) {
+                assert_eq!(rule["apiGroups"], json!([""]));
+                assert_eq!(rule["verbs"], json!(["get"]), "to list is to read all");
+                let place = role["metadata"]["namespace"].as_str().expect("a namespace");
+                found.push((place.to_owned(), rule["resourceNames"].clone()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn secrets_are_read_by_name_and_without_names_not_at_all() {
+    for values in [
+        json!({}),
+        json!({"configMap": {"imagePullSecrets": " ; "}, "imagePullSecrets": null}),
+        json!({"configMap": {"imagePullSecrets": []}, "rbac": {"pullSecrets": null}}),
+    ] {
+        assert_eq!(readable_secrets(&values), [], "{values}");
+    }
+    let here = NAMESPACE.to_owned();
+    for values in [
+        json!({"configMap": {"imagePullSecrets": "one; two;"}}),
+        json!({"configMap": {"imagePullSecrets": ["two", {"name": "one"}]}}),
+        json!({"configMap": {"imagePullSecrets": "one"}, "imagePullSecrets": [{"name": "two"}]}),
+        json!({"imagePullSecrets": ["one"], "rbac": {"pullSecrets": ["two", "one"]}}),
+    ] {
+        let expected = (here.clone(), json!(["one", "two"]));
+        assert_eq!(readable_secrets(&values), [expected], "{values}");
+    }
+    let elsewhere = json!({"daemonsetNamespace": "elsewhere", "rbac": {"pullSecrets": ["one"]}});
+    let expected = ("elsewhere".to_owned(), json!(["one"]));
+    assert_eq!(readable_secrets(&elsewhere), [expected]);
+}
+
+#[test]
+fn a_secret_without_a_proper_name_is_refused_with_the_schema_switched_off_too() {
+    for values in [
+        json!({"configMap": {"imagePullSecrets": "one;*"}}),
+        json!({"rbac": {"pullSecrets": ["*"]}}),
+        json!({"imagePullSecrets": [{"name": "A"}]}),
+    ] {
+        let error = text_with(&["--skip-schema-validation"], &values).expect_err("it is refused");
+        assert!(error.contains("ullSecrets: "), "{error}");
+    }
+}
+
 /// Together they are what one Role is otherwise.
 #[test]
 fn a_daemonset_elsewhere_takes_its_rights_along() {

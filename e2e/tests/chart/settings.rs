@@ -117,6 +117,24 @@ fn numbers_become_the_digits_that_were_written() {
             json!(0.5),
             "0.5",
         ),
+        (
+            "refreshFallback",
+            "REFRESH_FALLBACK",
+            json!("never"),
+            "never",
+        ),
+        (
+            "plainHttpRegistries",
+            "PLAIN_HTTP_REGISTRIES",
+            json!(["r.example:5000", "localhost:5001"]),
+            "r.example:5000;localhost:5001",
+        ),
+        (
+            "plainHttpRegistries",
+            "PLAIN_HTTP_REGISTRIES",
+            json!("r.example:5000"),
+            "r.example:5000",
+        ),
         ("maxNodesAtOnce", "MAX_NODES_AT_ONCE", json!(5), "5"),
         ("maxNodesAtOnce", "MAX_NODES_AT_ONCE", json!("25%"), "25%"),
         (
@@ -214,6 +232,8 @@ fn what_is_not_set_leaves_the_daemons_default() {
     for (key, variable) in [
         ("cachingIntervalHours", "CACHING_INTERVAL_HOURS"),
         ("refresh", "REFRESH"),
+        ("refreshFallback", "REFRESH_FALLBACK"),
+        ("plainHttpRegistries", "PLAIN_HTTP_REGISTRIES"),
         ("maxNodesAtOnce", "MAX_NODES_AT_ONCE"),
         ("settleDeadline", "SETTLE_DEADLINE"),
         ("paused", "PAUSED"),

@@ -137,6 +137,22 @@ fn a_value_of_the_wrong_kind_is_refused() {
             "/configMap/refresh",
         ),
         (
+            json!({"configMap": {"refreshFallback": "nobody"}}),
+            "/configMap/refreshFallback",
+        ),
+        (
+            json!({"configMap": {"plainHttpRegistries": ["http://r.example"]}}),
+            "/configMap/plainHttpRegistries/0",
+        ),
+        (
+            json!({"rbac": {"pullSecrets": [""]}}),
+            "/rbac/pullSecrets/0",
+        ),
+        (
+            json!({"registryCA": {"configMap": "A"}}),
+            "/registryCA/configMap",
+        ),
+        (
             json!({"configMap": {"maxNodesAtOnce": 0}}),
             "/configMap/maxNodesAtOnce",
         ),
@@ -292,14 +308,16 @@ fn other(path: &str, value: &Value) -> Value {
         "configMap.cleanupOnShutdown" => json!(true),
         "configMap.podTemplate" => json!({"spec": {"hostNetwork": true}}),
         "configMap.refresh" => json!("never"),
+        "configMap.refreshFallback" => json!("always"),
         "configMap.maxNodesAtOnce" => json!("5"),
-        "configMap.images" | "imagePullSecrets" | "containerSecurityContext.capabilities.drop" => {
-            json!(["another"])
-        }
+        "configMap.images"
+        | "imagePullSecrets"
+        | "rbac.pullSecrets"
+        | "containerSecurityContext.capabilities.drop" => json!(["another"]),
         "tolerations" | "configMap.tolerations" => json!([{"key": "another"}]),
         "dnsPolicy" => json!("Default"),
         "serviceMonitor.interval" | "serviceMonitor.scrapeTimeout" => json!("7s"),
-        "networkPolicy.apiServerPorts" => json!([7443]),
+        "networkPolicy.apiServerPorts" | "networkPolicy.registryPorts" => json!([7443]),
         "topologySpreadConstraints"
         | "extraEnv"
         | "extraEnvFrom"
@@ -328,10 +346,10 @@ fn every_value_is_used_by_a_template() {
     assert!(leaves.len() > 75, "only {leaves:?}");
     for path in leaves {
         // What is not made by default must be made for its values to count.
-        let made: &[&str] = if path.ends_with(".create") {
-            &[]
-        } else {
-            EVERYTHING
+        let made = match path.as_str() {
+            path if path.ends_with(".create") => &[] as &[&str],
+            "registryCA.key" => &["--set", "registryCA.configMap=some"],
+            _ => EVERYTHING,
         };
         let plain = text_with(made, &json!({})).expect("a render");
         let mut values = other(&path, at(&defaults, &path));

@@ -14,7 +14,7 @@ const DOCUMENT: &str = "docs/openshift.md";
 /// What the documentation says of a difference, and the edit that makes an object of the chart the template's.
 type Difference = (&'static str, fn(&mut Value));
 
-const DIFFERENCES: [Difference; 6] = [
+const DIFFERENCES: [Difference; 8] = [
     (
         "The Role and the RoleBinding are called `create-daemonset`, not as the ServiceAccount.",
         |object| {
@@ -85,10 +85,46 @@ const DIFFERENCES: [Difference; 6] = [
             }
         },
     ),
+    (
+        "The rules for pull secrets are in a Role of their own, `read-pull-secrets`, with a RoleBinding, and are given whole \
+         (`PULL_SECRET_RULES`).",
+        |object| {
+            if let Some(rules) = object["rules"].as_array_mut() {
+                rules.retain(|rule| rule["resources"] != json!(["secrets"]));
+            }
+        },
+    ),
+    (
+        "The ConfigMap with further authorities is mounted where it is there, and need not be; `REGISTRY_CA_FILE` says \
+         whether it is used.",
+        |object| {
+            if object["kind"] == "Deployment" {
+                mount_authorities(&mut object["spec"]["template"]["spec"]);
+            }
+        },
+    ),
 ];
 
+/// As the template does, whether they are there or not.
+fn mount_authorities(pod: &mut Value) {
+    let container = &mut pod["containers"][0];
+    let env = container["env"].as_array_mut().expect("a list");
+    if env.iter().all(|env| env["name"] != "REGISTRY_CA_FILE") {
+        env.insert(3, json!({"name": "REGISTRY_CA_FILE"}));
+        let mount =
+            json!({"name": "registry-ca", "mountPath": "/etc/registry-ca", "readOnly": true});
+        container["volumeMounts"] = json!([mount]);
+        let default = json!({"name": "registry-ca", "configMap": {"name": "registry-ca"}});
+        pod["volumes"] = json!([default]);
+    }
+    pod["volumes"][0]["configMap"]["optional"] = json!(true);
+}
+
+/// What the templates make and the chart does not.
+const ONLY_A_TEMPLATES_OBJECT: &str = "read-pull-secrets";
+
 /// Values of the chart that no parameter sets.
-const ONLY_IN_THE_CHART: [&str; 29] = [
+const ONLY_IN_THE_CHART: [&str; 30] = [
     "affinity",
     "commonLabels",
     "configMap.name",
@@ -109,6 +145,7 @@ const ONLY_IN_THE_CHART: [&str; 29] = [
     "podLabels",
     "podSecurityContext",
     "rbac.create",
+    "rbac.pullSecrets",
     "readinessProbe",
     "runtimeClassName",
     "service",
@@ -121,7 +158,8 @@ const ONLY_IN_THE_CHART: [&str; 29] = [
 ];
 
 /// Parameters that no value of the chart sets.
-const ONLY_IN_THE_TEMPLATES: [&str; 2] = ["ALLOW_OTHER_NAMESPACE", "NAMESPACE"];
+const ONLY_IN_THE_TEMPLATES: [&str; 3] =
+    ["ALLOW_OTHER_NAMESPACE", "NAMESPACE", "PULL_SECRET_RULES"];
 
 fn map<'a>(object: &'a mut Value, at: &str) -> Option<&'a mut Map<String, Value>> {
     object.pointer_mut(at)?.as_object_mut()
@@ -154,6 +192,8 @@ fn counterpart(parameter: &str) -> Option<String> {
         "DEPLOYMENT_TOLERATIONS" => "tolerations",
         "LOG_FORMAT" => "logFormat",
         "LOG_LEVEL" => "logLevel",
+        "REGISTRY_CA_CONFIG_MAP" => "registryCA.configMap",
+        "REGISTRY_CA_FILE" => "registryCA.key",
         only if ONLY_IN_THE_TEMPLATES.contains(&only) => return None,
         setting => return Some(format!("configMap.{}", camel_case(setting))),
     };
@@ -192,6 +232,9 @@ fn another(parameter: &str) -> String {
 
 /// The chart's value for a parameter's: what is text in a template may be a list or a boolean there.
 fn as_value(parameter: &str, text: &str) -> Value {
+    if let Some(key) = text.strip_prefix("/etc/registry-ca/") {
+        return key.into();
+    }
     let is_data = parameter.starts_with("DEPLOYMENT_") || text == "true" || text == "false";
     match serde_json::from_str(text) {
         Ok(data) if is_data => data,
@@ -227,8 +270,10 @@ fn without_empty(value: Value) -> Option<Value> {
 }
 
 fn by_kind(objects: Vec<Value>) -> BTreeMap<String, Value> {
+    let is_compared = |object: &Value| object["metadata"]["name"] != ONLY_A_TEMPLATES_OBJECT;
     let named = objects
         .into_iter()
+        .filter(is_compared)
         .map(|object| (object["kind"].to_string(), without_empty(object)));
     named
         .filter_map(|(kind, object)| Some((kind, object?)))

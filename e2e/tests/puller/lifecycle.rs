@@ -53,7 +53,9 @@ async fn a_restarted_or_killed_daemon_restarts_no_pod_and_asks_no_registry() {
         daemon_after(space, &daemon).await;
 
         assert_eq!(space.fingerprints().await.unwrap(), before);
+        space.metric_is(r#"kip_nodes{state="complete"}"#, "2").await;
         assert_eq!(registry.requests().unwrap(), [""; 0]);
+        assert_eq!(registry.requests_of("kip-daemon/").unwrap(), [""; 0]);
     })
     .await;
 }
@@ -75,7 +77,9 @@ async fn an_upgrade_without_a_change_restarts_no_pod_and_asks_no_registry() {
         release.upgrade(&values).await.unwrap();
         daemon_after(space, &daemon).await;
         assert_eq!(space.fingerprints().await.unwrap(), before);
+        space.metric_is(r#"kip_nodes{state="complete"}"#, "2").await;
         assert_eq!(registry.requests().unwrap(), [""; 0]);
+        assert_eq!(registry.requests_of("kip-daemon/").unwrap(), [""; 0]);
     })
     .await;
 }

@@ -50,6 +50,11 @@ const RIGHTS: [(&str, &str, Option<&str>, &[&str]); 5] = [
     ("events.k8s.io", "events", None, &["create"]),
 ];
 
+/// The pull secret that the installation names.
+const SECRET: &str = "registry-credentials";
+/// The right that it brings.
+const TO_READ_IT: (&str, &str, Option<&str>, &[&str]) = ("", "secrets", Some(SECRET), &["get"]);
+
 /// What everybody may do whom the API server knows (`system:basic-user`): ask about oneself.
 const ANYBODYS: [(&str, &str); 3] = [
     ("authentication.k8s.io", "selfsubjectreviews"),
@@ -102,9 +107,14 @@ fn is_granted(question: &Question, namespace: &str) -> bool {
     let is_anybodys = *verb == "create" && ANYBODYS.iter().any(|(g, r)| is(g, r));
     is_anybodys
         || (place == namespace
-            && RIGHTS.iter().any(|(group, resource, only, verbs)| {
-                is(group, resource) && verbs.contains(verb) && only.is_none_or(|only| only == *name)
-            }))
+            && RIGHTS
+                .iter()
+                .chain([&TO_READ_IT])
+                .any(|(group, resource, only, verbs)| {
+                    is(group, resource)
+                        && verbs.contains(verb)
+                        && only.is_none_or(|only| only == *name)
+                }))
 }
 
 /// Asks for every verb on every resource, in every place; what is allowed must be what the table grants.
@@ -122,7 +132,8 @@ async fn has_exactly_the_rights_of_the_table(space: &Space) {
     // No name is what a list, and a POST, has; `another` stands for all names that are not ours.
     let mut places = vec![(space.name.as_str(), "another")];
     for place in [space.name.as_str(), "default", ""] {
-        places.extend([(place, ""), (place, NAME), (place, CONFIG_MAP)]);
+        let named = [NAME, CONFIG_MAP, SECRET].map(|name| (place, name));
+        places.extend(named.into_iter().chain([(place, "")]));
     }
     let mut questions = Vec::new();
     for served in listed.iter().chain(&unlisted) {
@@ -173,7 +184,8 @@ async fn has_exactly_the_rights_of_the_table(space: &Space) {
 async fn the_chart_gives_the_rights_of_the_table_and_no_other() {
     space::within("rights", async |space| {
         // A pull that fails at once: a node pulls one image after the other, also for the tests beside this one.
-        let values = json!({"configMap.images": "a=127.0.0.1:1/a:1"});
+        let images = "a=127.0.0.1:1/a:1";
+        let values = json!({"configMap.images": images, "configMap.imagePullSecrets": SECRET});
         Release::install(&space.name, &values).await.unwrap();
         has_exactly_the_rights_of_the_table(space).await;
     })
@@ -183,7 +195,10 @@ async fn the_chart_gives_the_rights_of_the_table_and_no_other() {
 #[tokio::test]
 async fn the_openshift_template_gives_the_rights_of_the_table_and_no_other() {
     space::within("oc-rights", async |space| {
-        let account = process("serviceaccount.yaml", &[] as &[&str]).unwrap();
+        let (_, resource, _, verbs) = TO_READ_IT;
+        let rules = json!([{"apiGroups": [""], "resources": [resource], "resourceNames": [SECRET], "verbs": verbs}]);
+        let rules = format!("PULL_SECRET_RULES={rules}");
+        let account = process("serviceaccount.yaml", &[rules.as_str()]).unwrap();
         apply(&account, &space.name, &[]).await.unwrap();
         has_exactly_the_rights_of_the_table(space).await;
     })

@@ -19,9 +19,10 @@ use super::setup::{self, Entries};
 const HANDLED: &str = "kubernetes-image-puller/refresh-handled";
 const PATIENT: Duration = Duration::from_secs(240);
 
-/// The chart's values for a list that is refreshed only when somebody asks for it.
+/// The chart's values for a list that is refreshed only when somebody asks for it, by nodes.
 fn values(entries: &Entries) -> Value {
     let mut values = setup::values(entries);
+    values["configMap.refresh"] = json!("always");
     values["configMap.cachingIntervalHours"] = json!("0");
     values
 }
@@ -33,7 +34,7 @@ async fn installed(space: &Space, entries: &Entries) -> Release {
 }
 
 /// Asks for a refresh as the documentation says, and waits until it was carried out.
-async fn refresh(space: &Space, request: &str) {
+pub(crate) async fn refresh(space: &Space, request: &str) {
     ask_for_refresh(space, request).await;
     // Kubelet may need a minute to end a pod of twenty containers on a busy machine.
     eventually_within(PATIENT, "the refresh is carried out", async || {
@@ -69,7 +70,7 @@ async fn fetchers(space: &Space) -> Result<Vec<String>> {
         .collect())
 }
 
-async fn no_fetcher_is_left(space: &Space) {
+pub(crate) async fn no_fetcher_is_left(space: &Space) {
     eventually_within(PATIENT, "no fetcher is left", async || {
         let left = fetchers(space).await?;
         ensure!(left.is_empty(), "{left:?}");
@@ -79,7 +80,7 @@ async fn no_fetcher_is_left(space: &Space) {
 }
 
 /// What each node's pod runs under this name, by node.
-async fn contents(space: &Space, name: &str) -> Result<BTreeMap<String, String>> {
+pub(crate) async fn contents(space: &Space, name: &str) -> Result<BTreeMap<String, String>> {
     let pods = space.holder_pods().await?;
     let of = |pod: &Pod| {
         let node = pod
@@ -93,7 +94,7 @@ async fn contents(space: &Space, name: &str) -> Result<BTreeMap<String, String>>
 }
 
 /// Each image of both lists was held by a running container at every moment.
-fn nothing_was_let_go(recorder: &Recorder, entries: &[(String, String)]) -> Duration {
+pub(crate) fn nothing_was_let_go(recorder: &Recorder, entries: &[(String, String)]) -> Duration {
     let images: BTreeSet<&str> = entries.iter().map(|(_, image)| image.as_str()).collect();
     let gaps = recorder.gaps(&images).expect("the record can be read");
     assert!(gaps.values().all(|gap| *gap == Gap::default()), "{gaps:#?}");

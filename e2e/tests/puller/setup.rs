@@ -1,5 +1,7 @@
 //! What several tests begin with.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Config, Entry, Image, Layer};
@@ -116,9 +118,13 @@ pub(crate) fn list(entries: &Entries) -> String {
         .join(";")
 }
 
-/// The chart's values for this list.
+/// The chart's values for this list. The registries of the tests, which the list names, speak no TLS.
 pub(crate) fn values(entries: &Entries) -> Value {
-    json!({ "configMap.images": list(entries) })
+    let registries: BTreeSet<&str> = entries
+        .iter()
+        .filter_map(|(_, image)| Some(image.split_once('/')?.0))
+        .collect();
+    json!({ "configMap.images": list(entries), "configMap.plainHttpRegistries": registries })
 }
 
 /// Installs the chart with this list, and waits until all is held.

@@ -8,6 +8,7 @@ pub mod overlay;
 pub mod pod;
 mod problem;
 pub mod quantity;
+pub mod registries;
 pub mod resources;
 pub mod rollout;
 pub mod scheduling;
@@ -23,6 +24,7 @@ use self::images::Image;
 use self::pod::Additions;
 use self::problem::Findings;
 pub use self::problem::{Problem, Problems};
+use self::registries::Registries;
 use self::resources::Resources;
 use self::rollout::Rollout;
 use self::scheduling::Scheduling;
@@ -37,6 +39,8 @@ pub struct Config {
     pub interval: Option<Duration>,
     /// How a change and a refresh go through the nodes.
     pub rollout: Rollout,
+    /// How the daemon reaches registries.
+    pub registries: Registries,
     /// Annotations of the `DaemonSet` itself.
     pub daemonset_annotations: BTreeMap<String, String>,
     /// The image that brings the sleep program; `None` means the daemon's own.
@@ -72,6 +76,8 @@ impl Config {
         let interval = interval::parse(settings.caching_interval_hours.as_deref());
         let interval = findings.take(interval);
         let rollout = rollout::parse(settings, &mut findings);
+        let registries =
+            registries::parse(settings.plain_http_registries.as_deref(), &mut findings);
         let resources = resources::parse(settings, &mut findings);
         let scheduling = scheduling::parse(
             &scheduling::Texts {
@@ -103,6 +109,7 @@ impl Config {
             }],
             interval,
             rollout,
+            registries,
             daemonset_annotations,
             sleep_image,
             cleanup_on_shutdown,

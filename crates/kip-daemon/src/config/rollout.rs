@@ -9,8 +9,10 @@ use crate::settings::Settings;
 /// How a change and a refresh go through the nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
-    /// Whether tags are asked for again at each interval.
+    /// Whether tags are asked for again at each interval, and by whom.
     pub refresh: Refresh,
+    /// Who asks for what the daemon cannot ask for.
+    pub fallback: Fallback,
     /// On how many nodes at once something is fetched or replaced.
     pub max_nodes_at_once: AtOnce,
     /// How long one node may take before the others go on without it.
@@ -22,10 +24,24 @@ pub struct Rollout {
 /// Whether the interval asks for tags again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Refresh {
-    /// At each interval, every image that has a tag.
+    /// At each interval the daemon asks the registries; nodes only for what has changed.
     #[default]
+    Digest,
+    /// At each interval nodes ask for every image that has a tag.
     Always,
     /// Only when an annotation asks for it.
+    Never,
+}
+
+/// Who asks for images for which the daemon gets no answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// Nodes, for these images.
+    #[default]
+    Node,
+    /// Nodes, for every image that has a tag.
+    Always,
+    /// Nobody.
     Never,
 }
 
@@ -68,6 +84,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn parse(settings: &Settings, findings: &mut Findings) -> Rollout {
     Rollout {
         refresh: findings.take(refresh(settings.refresh.as_deref())),
+        fallback: findings.take(fallback(settings.refresh_fallback.as_deref())),
         max_nodes_at_once: findings.take(at_once(settings.max_nodes_at_once.as_deref())),
         settle_deadline: findings.take(deadline(settings.settle_deadline.as_deref())),
         paused: findings.take(super::boolean("PAUSED", settings.paused.as_deref())),
@@ -77,9 +94,28 @@ pub(super) fn parse(settings: &Settings, findings: &mut Findings) -> Rollout {
 fn refresh(text: Option<&str>) -> Result<Refresh, Problem> {
     match text {
         None => Ok(Refresh::default()),
+        Some(text) if text.eq_ignore_ascii_case("digest") => Ok(Refresh::Digest),
         Some(text) if text.eq_ignore_ascii_case("always") => Ok(Refresh::Always),
         Some(text) if text.eq_ignore_ascii_case("never") => Ok(Refresh::Never),
-        Some(text) => Err(Problem::new("REFRESH", text, "is neither always nor never")),
+        Some(text) => Err(Problem::new(
+            "REFRESH",
+            text,
+            "is none of digest, always and never",
+        )),
+    }
+}
+
+fn fallback(text: Option<&str>) -> Result<Fallback, Problem> {
+    match text {
+        None => Ok(Fallback::default()),
+        Some(text) if text.eq_ignore_ascii_case("node") => Ok(Fallback::Node),
+        Some(text) if text.eq_ignore_ascii_case("always") => Ok(Fallback::Always),
+        Some(text) if text.eq_ignore_ascii_case("never") => Ok(Fallback::Never),
+        Some(text) => Err(Problem::new(
+            "REFRESH_FALLBACK",
+            text,
+            "is none of node, always and never",
+        )),
     }
 }
 
@@ -140,17 +176,33 @@ mod tests {
     }
 
     #[test]
-    fn always_or_never_in_any_case() {
-        assert_eq!(refresh(None), Ok(Refresh::Always));
+    fn who_asks_in_any_case() {
+        assert_eq!(refresh(None), Ok(Refresh::Digest));
         for (text, expected) in [
             ("always", Refresh::Always),
             ("Always", Refresh::Always),
             ("NEVER", Refresh::Never),
+            ("digest", Refresh::Digest),
         ] {
             assert_eq!(refresh(Some(text)), Ok(expected), "{text}");
         }
         for text in ["", "true", "sometimes", "always never"] {
             assert!(refresh(Some(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_asks_where_the_daemon_cannot() {
+        assert_eq!(fallback(None), Ok(Fallback::Node));
+        for (text, expected) in [
+            ("node", Fallback::Node),
+            ("Always", Fallback::Always),
+            ("NEVER", Fallback::Never),
+        ] {
+            assert_eq!(fallback(Some(text)), Ok(expected), "{text}");
+        }
+        for text in ["", "digest", "nodes"] {
+            assert!(fallback(Some(text)).is_err(), "{text}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What counts at start only: who the daemon is, and how it logs.
 
+use std::path::PathBuf;
+
 use super::problem::Findings;
 use super::{Problem, Problems, boolean, names};
 use crate::settings::Settings;
@@ -21,6 +23,8 @@ pub struct Identity {
     pub deployment: Option<String>,
     /// The `ConfigMap` that is watched; `None` where the environment gives the settings.
     pub config_map: Option<String>,
+    /// Certificates of further authorities for registries, a file.
+    pub registry_ca_file: Option<PathBuf>,
 }
 
 impl Identity {
@@ -59,6 +63,9 @@ impl Identity {
                 check(&mut findings, variable, name, names::dns_subdomain);
             }
         }
+        if let Some(file) = &settings.registry_ca_file {
+            check(&mut findings, "REGISTRY_CA_FILE", file, absolute_path);
+        }
         let elsewhere = boolean(
             "ALLOW_OTHER_NAMESPACE",
             settings.allow_other_namespace.as_deref(),
@@ -79,6 +86,7 @@ impl Identity {
             own_namespace: own_namespace.to_owned(),
             deployment: settings.deployment_name.clone(),
             config_map: settings.config_map_name.clone(),
+            registry_ca_file: settings.registry_ca_file.as_ref().map(PathBuf::from),
         })
     }
 
@@ -87,6 +95,19 @@ impl Identity {
         self.deployment.is_some() && self.own_namespace == self.namespace
     }
 }
+
+/// Where the daemon's process begins is nobody's choice.
+fn absolute_path(path: &str) -> Result<(), String> {
+    let is_wrong = !path.starts_with('/') || path.chars().any(char::is_control);
+    if is_wrong || path.len() > PATH_MAX {
+        let wrong = "is no absolute path of at most 4095 bytes";
+        return Err(wrong.to_owned());
+    }
+    Ok(())
+}
+
+/// Linux takes no longer path.
+const PATH_MAX: usize = 4095;
 
 fn check(
     findings: &mut Findings,

@@ -45,6 +45,7 @@ impl Controller {
         }
         let now = Instant::now();
         memory.reporter.forget();
+        memory.known.keep_only(config);
         memory.rolling.at_once();
         memory.pace.now(now);
         memory.status_due.get_or_insert(now + STATUS_GAP);

@@ -2,6 +2,7 @@
 
 mod adopting;
 mod applying;
+mod asking;
 mod configuring;
 mod lasting;
 mod missing;
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use crate::answers::Known;
 use crate::api_error::{ApiError, Pauses, advice};
 use crate::apply::Writer;
 use crate::cluster::{Cluster, DeploymentFacts, Seen};
@@ -26,6 +28,7 @@ use crate::metrics::{ApplyResult, Metrics};
 use crate::observe::Observation;
 use crate::pace::{Pace, at};
 use crate::plan::{Applied, Plan, Why, plan};
+use crate::registries::Asker;
 use crate::report::Reporter;
 use crate::rollout::fetchers;
 use crate::schedule::Schedule;
@@ -53,6 +56,8 @@ pub struct Controller {
     pub health: Health,
     /// The tick.
     pub schedule: Schedule,
+    /// Asks registries.
+    pub asker: Asker,
 }
 
 /// What the loop remembers from one step to the next.
@@ -70,6 +75,8 @@ struct Memory {
     status: Status,
     status_due: Option<Instant>,
     missing: Missing,
+    /// What registries have said.
+    known: Known,
     rolling: Rolling,
     /// What was applied last, also by a configuration that is not in force any more.
     last: Option<DaemonSet>,
@@ -103,6 +110,7 @@ impl Controller {
             status: Status::default(),
             status_due: None,
             missing: Missing::default(),
+            known: Known::default(),
             rolling: Rolling::default(),
             last: None,
             look_at: now + HEARTBEAT,
@@ -163,6 +171,7 @@ impl Controller {
             Observation::Pods(list, names) => cluster.see_list(list, &names),
             // What was applied is forgotten, so it is applied again.
             Observation::Tick => memory.applied = None,
+            Observation::Answers(answers) => self.take_answers(answers, memory),
         }
         memory.pace.soon(now);
         memory.status_due.get_or_insert(now + STATUS_GAP);
@@ -293,9 +302,10 @@ impl Controller {
         if let Some(config) = self.source.in_force()
             && let Some(applied) = &memory.applied
         {
+            let (desired, cluster) = (&applied.desired, &memory.cluster);
             let status = memory
                 .reporter
-                .report(config, &applied.desired, &memory.cluster);
+                .report(config, desired, cluster, &memory.known);
             memory.missing.note(&status, Instant::now());
             let mut troubles = status.troubles.clone();
             let fetch = memory
@@ -310,6 +320,7 @@ impl Controller {
             }
             self.metrics.troubles(&troubles);
             memory.status = status;
+            self.ask_for_what_is_new(memory);
         }
     }
 

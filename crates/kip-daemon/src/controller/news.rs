@@ -5,7 +5,7 @@ use tracing::{info, warn};
 use super::Controller;
 use crate::events::Reason;
 use crate::metrics::RoundResult;
-use crate::rollout::{News, Round};
+use crate::rollout::{Change, News, Round};
 
 impl Controller {
     pub(super) fn tell_news(&self, round: &Round, news: Vec<News>) {
@@ -53,6 +53,7 @@ impl Controller {
                         (false, false) => RoundResult::unfinished,
                     };
                     self.metrics.round_ended(kind, result);
+                    let changed: Vec<String> = changed.iter().map(Change::to_string).collect();
                     let changed = changed.join(", ");
                     let unfinished = round.unfinished.values().sum::<u32>();
                     info!(kind, number, changed, unfinished, "round ended");

@@ -125,6 +125,10 @@ impl Controller {
                 refusal: None,
             },
             Step::Act(acts) => self.carry_out(&acts, memory).await?,
+            Step::Ask(question) => {
+                self.ask(question, memory);
+                return Ok(());
+            }
         };
         // There may be a next step.
         let now = Instant::now();

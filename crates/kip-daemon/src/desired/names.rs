@@ -12,6 +12,8 @@ pub const ROUND: &str = "kubernetes-image-puller/round";
 pub const REFRESHED_AT: &str = "kubernetes-image-puller/refreshed-at";
 /// On the `DaemonSet`, written by people: each new value asks for a refresh.
 pub const REFRESH: &str = "kubernetes-image-puller/refresh";
+/// On the `DaemonSet`: what the tags stood for in the last refresh, by the image's name, as JSON.
+pub const DIGESTS: &str = "kubernetes-image-puller/digests";
 /// On the `DaemonSet`: the value of [`REFRESH`] that was carried out last.
 pub const REFRESH_HANDLED: &str = "kubernetes-image-puller/refresh-handled";
 /// On a fetcher: the `DaemonSet` that it fetches for.

@@ -14,6 +14,7 @@ fn identity() -> Identity {
         own_namespace: "puller".to_owned(),
         deployment: Some("boss".to_owned()),
         config_map: None,
+        registry_ca_file: None,
     }
 }
 

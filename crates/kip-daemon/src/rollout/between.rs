@@ -3,8 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::ask;
+use super::digests::Decision;
 use super::node::{Node, Stage, after};
 use super::{Acts, News, Next, Rollout, Round, Step, record};
+use crate::answers::Question;
 use crate::cluster::Duty;
 use crate::config::rollout::Refresh;
 use crate::desired::names::{REFRESH, REFRESH_HANDLED, REFRESHED_AT};
@@ -33,11 +36,42 @@ impl Rollout<'_> {
             return Some(record(round, vec![News::Began]));
         }
         round.request = self.request().cloned();
-        if self.is_request_due(before, next) || self.is_refresh_due(before, next) {
-            round.refresh = true;
+        let due = if self.is_request_due(before, next) {
+            None
+        } else {
+            Some(self.refresh_due(before, next)?)
+        };
+        round.refresh = true;
+        if self.facts.config.rollout.refresh != Refresh::Digest {
             return Some(record(round, vec![News::Began]));
         }
-        None
+        let question = self.question(round.request.clone(), due);
+        match self.facts.answers {
+            Some(answers) if answers.question == question => {
+                let Decision { images, digests } = self.decide(answers);
+                round.digests = digests;
+                if images.is_empty() {
+                    return Some(self.end(round, Vec::new()));
+                }
+                round.images = Some(images);
+                Some(record(round, vec![News::Began]))
+            }
+            _ => Some(Step::Ask(question)),
+        }
+    }
+
+    fn question(&self, request: Option<String>, due: Option<Timestamp>) -> Question {
+        let groups = self.facts.config.groups.first();
+        let images = groups.map(|group| ask::tagged(&group.images));
+        let images = images.into_iter().flatten();
+        Question {
+            content: self.facts.content.to_owned(),
+            request,
+            due,
+            images: images
+                .map(|(name, image)| (name.to_owned(), image.to_owned()))
+                .collect(),
+        }
     }
 
     /// When nodes are tried again that a round has left: soon at first, later more rarely. Kubelet goes on trying where
@@ -101,12 +135,12 @@ impl Rollout<'_> {
         is_due
     }
 
-    fn is_refresh_due(&self, before: Option<&Round>, next: &mut Next) -> bool {
-        let rollout = &self.facts.config.rollout;
-        let (Refresh::Always, Some(interval)) = (rollout.refresh, self.facts.config.interval)
-        else {
-            return false;
-        };
+    /// When the refresh was due, if its time has come.
+    fn refresh_due(&self, before: Option<&Round>, next: &mut Next) -> Option<Timestamp> {
+        if self.facts.config.rollout.refresh == Refresh::Never {
+            return None;
+        }
+        let interval = self.facts.config.interval?;
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
         let live = self.facts.live;
         let written = live.annotations.get(REFRESHED_AT);
@@ -120,11 +154,11 @@ impl Rollout<'_> {
             // One that failed as a whole has not written when it was.
             before.and_then(|round| self.refresh_again(round)),
         ];
-        let due = due.into_iter().flatten().max().unwrap_or(self.facts.now);
+        let due = due.into_iter().flatten().max().unwrap_or(Timestamp::MIN);
         if due > self.facts.now {
             next.wake_at(due);
         }
-        due <= self.facts.now
+        (due <= self.facts.now).then_some(due)
     }
 
     /// Removes fetchers that have nothing more to do.

@@ -10,7 +10,7 @@ use super::node::{Node, Stage};
 use super::orders::{Todo, orders};
 use super::{Acts, News, Next, Record, Rollout, Round, Step, Swap, pod_name, record};
 use crate::config::Group;
-use crate::desired::names::{REFRESH_HANDLED, REFRESHED_AT};
+use crate::desired::names::{DIGESTS, REFRESH_HANDLED, REFRESHED_AT};
 use crate::plan::PodName;
 
 /// So many nodes are tried before one has come through.
@@ -37,7 +37,10 @@ impl<'a> Rollout<'a> {
             .groups
             .first()
             .map(|group: &Group| ask::tagged(&group.images));
-        let tagged = images.unwrap_or_default();
+        let mut tagged = images.unwrap_or_default();
+        if let Some(images) = &round.images {
+            tagged.retain(|name, _| images.contains(*name));
+        }
         let mut later = round.clone();
         if round.refresh {
             ask::learn(&mut later, &self.nodes, &tagged);
@@ -202,13 +205,9 @@ impl<'a> Rollout<'a> {
         self.facts.config.rollout.max_nodes_at_once.of(wanted)
     }
 
-    fn end(&self, mut round: Round, mut news: Vec<News>) -> Step {
+    pub(super) fn end(&self, mut round: Round, mut news: Vec<News>) -> Step {
         let is_stopped = !news.is_empty();
-        let changed = round
-            .changed_images()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let changed = round.changes();
         news.push(News::Ended { changed });
         let mut annotations = BTreeMap::new();
         if round.refresh {
@@ -218,6 +217,9 @@ impl<'a> Rollout<'a> {
                 let request = round.request.take();
                 annotations.extend(request.map(|request| (REFRESH_HANDLED, request)));
                 annotations.insert(REFRESHED_AT, self.facts.now.to_string());
+                if let Some(digests) = self.later_digests(&round) {
+                    annotations.insert(DIGESTS, digests);
+                }
             }
         } else {
             let is_left = self.nodes.values().any(|node| node.is_outdated);

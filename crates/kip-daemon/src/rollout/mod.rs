@@ -12,6 +12,7 @@
 mod ask;
 mod between;
 mod course;
+mod digests;
 mod ending;
 mod leftovers;
 mod node;
@@ -27,7 +28,8 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 pub use self::ending::Ending;
 pub use self::node::Clock;
 use self::node::{Named, Node, Stage, after, by_node, is_of, is_outdated};
-pub use self::round::Round;
+pub use self::round::{Change, Round};
+use crate::answers::{Answers, Question};
 use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
 use crate::desired::Order;
@@ -46,6 +48,8 @@ pub struct Facts<'a> {
     pub content: &'a str,
     /// The `DaemonSet`, as it should be.
     pub live: &'a Live,
+    /// What the registries have answered last.
+    pub answers: Option<&'a Answers>,
     /// Its pods and the fetchers: all of them.
     pub pods: &'a BTreeMap<String, PodFacts>,
     /// Nodes whose fetchers were refused: others come before them.
@@ -61,6 +65,8 @@ pub enum Step {
     Record(Box<Record>),
     /// Delete and make pods.
     Act(Acts),
+    /// Ask the registries.
+    Ask(Question),
 }
 
 /// What is to be done with pods. None of it waits for another: one that is refused holds up nothing else.
@@ -128,7 +134,7 @@ pub enum News {
     /// It ended.
     Ended {
         /// Images whose tags stand for something else than before.
-        changed: Vec<String>,
+        changed: Vec<Change>,
     },
 }
 

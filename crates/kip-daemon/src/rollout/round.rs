@@ -1,6 +1,7 @@
 //! The round that is under way, as it is kept on the `DaemonSet`: any daemon can go on with it after a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -25,6 +26,12 @@ pub struct Round {
     /// The request for it, where people have asked for a refresh and it is not done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// The names of the images that nodes are to ask for; `None` means all that have a tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<BTreeSet<String>>,
+    /// What the registries have said that tags stand for, shortened, by the image's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub digests: BTreeMap<String, String>,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Time>,
@@ -72,6 +79,33 @@ pub enum Answer {
     Stale(Content),
     /// There was no answer.
     Failed,
+}
+
+/// An image whose tag stands for something else than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The image's name.
+    pub image: String,
+    /// What nodes held; several where they had pulled at different times.
+    pub from: BTreeSet<Content>,
+    /// What they hold now; several where nodes of different architectures do.
+    pub to: BTreeSet<Content>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |contents: &BTreeSet<Content>| {
+            let texts: Vec<String> = contents.iter().map(Content::to_string).collect();
+            texts.join(" and ")
+        };
+        write!(
+            f,
+            "{} {} → {}",
+            self.image,
+            list(&self.from),
+            list(&self.to)
+        )
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -150,6 +184,12 @@ impl Round {
         answers.is_some_and(|answers| answers.stale.contains(&content))
     }
 
+    /// Whether some node got no answer for the image.
+    pub fn has_failed(&self, image: &str) -> bool {
+        let answers = self.answers.get(image);
+        answers.is_some_and(|answers| !answers.failed.is_empty())
+    }
+
     /// Whether nobody has asked yet for the image while it held this content.
     pub fn is_unasked(&self, image: &str, content: Content) -> bool {
         !self.is_known(image, content) && !self.is_full()
@@ -171,10 +211,15 @@ impl Round {
         self.answers.values().map(count).sum::<usize>() >= ANSWERS
     }
 
-    /// Names of the images whose tags stand for something else than before.
-    pub fn changed_images(&self) -> Vec<&str> {
+    /// The images whose tags stand for something else than before.
+    pub fn changes(&self) -> Vec<Change> {
         let changed = self.answers.iter().filter(|(_, a)| !a.stale.is_empty());
-        changed.map(|(name, _)| name.as_str()).collect()
+        let change = |(name, answers): (&String, &Answers)| Change {
+            image: name.clone(),
+            from: answers.stale.clone(),
+            to: &answers.fresh - &answers.stale,
+        };
+        changed.map(change).collect()
     }
 }
 
@@ -194,7 +239,11 @@ mod tests {
         assert!(round.has_left("node-1") && !round.has_left("node-2"));
         assert!(round.is_stale("app", Content(7)) && !round.is_unasked("app", Content(u64::MAX)));
         assert!(round.is_unasked("app", Content(8)) && !round.is_unasked("base", Content(9)));
-        assert_eq!(round.changed_images(), ["app"]);
+        let changes: Vec<String> = round.changes().iter().map(Change::to_string).collect();
+        assert_eq!(
+            changes,
+            ["app sha256:0000000000000007 → sha256:ffffffffffffffff"]
+        );
     }
 
     #[test]

@@ -60,10 +60,24 @@ pub const VARIABLES: &[Variable] = &[
     ),
     live(
         "REFRESH",
+        "digest",
         "always",
+        "What a refresh does for images that have a tag. `digest`: the daemon asks the registries, and nodes only for what \
+         has changed; `always`: nodes ask for every one; `never`: only an annotation makes them ask. With the last two \
+         the daemon itself asks no registry",
+    ),
+    live(
+        "REFRESH_FALLBACK",
+        "node",
         "never",
-        "`always`: a refresh asks the registries again for every image that has a tag; \
-         `never`: only an annotation makes it ask",
+        "Who asks where `REFRESH` is `digest` and the daemon gets no answer. `node`: nodes, for these images; \
+         `always`: nodes, for every image that has a tag; `never`: nobody",
+    ),
+    live(
+        "PLAIN_HTTP_REGISTRIES",
+        "(none)",
+        "registry.example:5000",
+        "Registries that the daemon asks without TLS, as references name them, separated by `;`",
     ),
     live(
         "MAX_NODES_AT_ONCE",
@@ -219,6 +233,13 @@ pub const VARIABLES: &[Variable] = &[
         "(the service account's namespace)",
         "k8s-image-puller",
         "The daemon's own namespace; set by the chart",
+    ),
+    at_start(
+        "REGISTRY_CA_FILE",
+        "(the system's authorities alone)",
+        "/etc/registry-ca/ca.crt",
+        "A file with certificates, in PEM, of further authorities that the daemon trusts when it asks registries; it is \
+         read each time",
     ),
     at_start("LOG_FORMAT", "text", "json", "`text` or `json`"),
     at_start(

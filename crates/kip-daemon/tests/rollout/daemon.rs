@@ -1,8 +1,9 @@
 //! The daemon: one step of its plan, carried out as its controller does it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kip_daemon::answers::{Answers, NoAnswer, Question, Why};
 use kip_daemon::cluster::{ContainerState, Duty, Live, PodFacts, Seen};
 use kip_daemon::desired::names::ROUND;
 use kip_daemon::desired::{Order, Requests, content_hash_of, fetcher};
@@ -29,6 +30,7 @@ impl World {
             config: &self.config,
             content,
             live: &live,
+            answers: self.view.answers.as_ref(),
             pods: &self.view.pods,
             refused_nodes: &self.view.refused_nodes,
             now: self.now,
@@ -42,7 +44,34 @@ impl World {
             None => {}
             Some(Step::Record(record)) => self.record(&live, *record),
             Some(Step::Act(acts)) => self.carry_out(acts, most),
+            Some(Step::Ask(question)) => self.ask(question),
         }
+    }
+
+    /// The registry answers the daemon, where it can.
+    fn ask(&mut self, question: Question) {
+        let mut digests = BTreeMap::new();
+        let mut unanswered = BTreeMap::new();
+        for (name, image) in &question.images {
+            self.heads.set(self.heads.get() + 1);
+            let is_asked = !self.is_registry_down && !self.unaskable.contains(image);
+            let why = match self.registry.get(image) {
+                Some(found) if is_asked => {
+                    digests.insert(name.clone(), format!("sha256:{found:016x}{:048}", 0));
+                    continue;
+                }
+                None if is_asked => Why::NotFound,
+                _ => Why::Unreachable,
+            };
+            let words = String::new();
+            unanswered.insert(name.clone(), NoAnswer { why, words });
+        }
+        self.view.answers = Some(Answers {
+            question,
+            digests,
+            unanswered,
+            bad_secrets: BTreeMap::new(),
+        });
     }
 
     fn carry_out(&mut self, acts: Acts, most: usize) {

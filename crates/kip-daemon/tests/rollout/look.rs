@@ -21,6 +21,7 @@ impl World {
             config: &self.config,
             content: content_hash_of(&self.desired).expect("it has one"),
             live: &self.live,
+            answers: self.view.answers.as_ref(),
             pods: &self.view.pods,
             refused_nodes: &self.view.refused_nodes,
             now: self.now + Duration::from_secs(2 * 3600),

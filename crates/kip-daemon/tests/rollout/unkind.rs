@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use kip_daemon::cluster::{ContainerState, Failure, FailureKind};
-use kip_daemon::desired::names::{REFRESH_HANDLED, REFRESHED_AT, ROUND};
+use kip_daemon::desired::names::{REFRESHED_AT, ROUND};
 
 use super::*;
 
@@ -125,7 +125,8 @@ fn after_a_restart_of_the_nodes_without_a_registry_what_ended_containers_hold_is
 
 #[test]
 fn a_clock_that_was_ahead_does_not_end_refreshes_for_good() {
-    let mut world = World::new(1, 5, config(&[("IMAGES", "a=a:1;b=b:1")]), registry());
+    let settings = [("IMAGES", "a=a:1;b=b:1"), ("REFRESH", "always")];
+    let mut world = World::new(1, 5, config(&settings), registry());
     world.annotate(REFRESHED_AT, "2100-01-01T00:00:00Z");
     world.pass(Duration::from_secs(3700));
     world.settle_for(500);

@@ -1,6 +1,7 @@
 //! A cluster in memory: nodes with an image store, a registry, a `DaemonSet` controller, kubelets, and a watch that
 //! is behind. What happens next is drawn by lot, so every order of events comes up.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -76,7 +77,12 @@ pub(crate) struct World {
     pub(crate) held: BTreeSet<(String, String)>,
     /// What may be missing until it runs again: nobody could be asked for it.
     pub(crate) excused: BTreeSet<(String, String)>,
+    /// Images for which the daemon gets no answer, though the nodes do.
+    pub(crate) unaskable: BTreeSet<String>,
+    /// Requests of the nodes.
     pub(crate) requests: usize,
+    /// Requests of the daemon.
+    pub(crate) heads: Cell<usize>,
     pub(crate) swaps: usize,
     /// When a node's pod was last deleted.
     pub(crate) swapped: BTreeMap<String, Timestamp>,
@@ -101,6 +107,7 @@ fn identity() -> Identity {
         own_namespace: "puller".to_owned(),
         deployment: None,
         config_map: None,
+        registry_ca_file: None,
     }
 }
 
@@ -202,7 +209,9 @@ impl World {
             versions: 0,
             held: BTreeSet::new(),
             excused: BTreeSet::new(),
+            unaskable: BTreeSet::new(),
             requests: 0,
+            heads: Cell::new(0),
             swaps: 0,
             swapped: BTreeMap::new(),
             fetchers: 0,

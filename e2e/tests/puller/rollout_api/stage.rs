@@ -80,6 +80,7 @@ fn config_map(nodes: &FakeNodes, deadline: &str) -> Value {
             "MAX_NODES_AT_ONCE": WAVE.to_string(),
             "SETTLE_DEADLINE": deadline,
             "CACHING_INTERVAL_HOURS": "0",
+            "REFRESH": "always",
             "KIP_IMAGE": reference("kip:1"),
         },
     })

@@ -78,6 +78,7 @@ fn decide_at(second: i64, config: &Config, wanted_nodes: i32, pods: &Pods) -> Ne
         config,
         content: "h",
         live: &live,
+        answers: None,
         pods,
         refused_nodes: &BTreeSet::new(),
         now: Timestamp::from_second(second).unwrap(),

@@ -1,0 +1,121 @@
+//! Registries: what they are asked, and what their answers mean to people.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use super::{Controller, Memory};
+use crate::answers::{Answers, Question};
+use crate::cluster::{Cluster, Duty};
+use crate::config::Config;
+use crate::config::rollout::{Fallback, Refresh};
+use crate::events::Reason;
+use crate::registries::Reach;
+
+impl Controller {
+    /// Has registries asked; the answers are observed.
+    pub(super) fn ask(&self, question: Question, memory: &Memory) {
+        let Some(config) = self.source.in_force() else {
+            return;
+        };
+        let reach = Reach {
+            plain_http: config.registries.plain_http.clone(),
+            pull_secrets: pull_secrets(config, &memory.cluster),
+        };
+        if let Err(error) = self.asker.ask(question, &reach) {
+            let text = format!("registries cannot be asked: {error:#}");
+            warn!(text);
+            self.notices
+                .tell(Reason::RegistryUnanswered, "client", text);
+        }
+    }
+
+    /// Images that some node does not have yet are asked for at once: a mistake in a name is told before nodes try. What
+    /// every node has is left to the next refresh, so that a restart asks nobody.
+    pub(super) fn ask_for_what_is_new(&self, memory: &mut Memory) {
+        let Some(config) = self.source.in_force() else {
+            return;
+        };
+        if config.rollout.refresh != Refresh::Digest || memory.status.wanted_nodes == 0 {
+            return;
+        }
+        let (known, status) = (&mut memory.known, &memory.status);
+        let groups = config.groups.iter();
+        let images: BTreeMap<String, String> = groups
+            .flat_map(|group| &group.images)
+            .filter(|image| status.missing_on(&image.name) > 0 && known.is_new(&image.image))
+            .map(|image| (image.name.clone(), image.image.clone()))
+            .collect();
+        let secrets = pull_secrets(config, &memory.cluster);
+        // All of them, so that each is looked at.
+        let new_secrets = secrets.iter().filter(|name| known.is_new(name)).count();
+        if !images.is_empty() || new_secrets > 0 {
+            let question = Question {
+                content: String::new(),
+                request: None,
+                due: None,
+                images,
+            };
+            self.ask(question, memory);
+        }
+    }
+
+    pub(super) fn take_answers(&self, answers: Answers, memory: &mut Memory) {
+        memory.known.note(&answers);
+        self.metrics.answers(&memory.known.counts());
+        for (secret, why) in &answers.bad_secrets {
+            let text = format!("the pull secret {secret} cannot be used to ask registries: {why}");
+            self.notices
+                .tell(Reason::PullSecretUnusable, secret.as_str(), text);
+        }
+        let question = &answers.question;
+        let (asked, answered) = (question.images.len(), answers.digests.len());
+        if !question.is_of_refresh() {
+            info!(asked, answered, "registries were asked for what is new");
+            return;
+        }
+        info!(asked, answered, "registries were asked for a refresh");
+        if !answers.unanswered.is_empty() {
+            self.tell_unanswered(&answers);
+        }
+        memory.cluster.answers = Some(answers);
+    }
+
+    fn tell_unanswered(&self, answers: &Answers) {
+        let Some(config) = self.source.in_force() else {
+            return;
+        };
+        let (asked, unanswered) = (answers.question.images.len(), answers.unanswered.len());
+        let then = match config.rollout.fallback {
+            Fallback::Node => "nodes ask for those that are not said to be missing",
+            Fallback::Always => "nodes ask for every tag",
+            Fallback::Never => "they stay as they are",
+        };
+        let texts = answers.unanswered.iter();
+        let texts = texts.map(|(name, no)| format!("{name}: {}", no.words));
+        let details: Vec<String> = texts.collect();
+        let text = format!(
+            "registries do not tell what {unanswered} of {asked} tags stand for; {then} (REFRESH_FALLBACK): {}",
+            details.join("; ")
+        );
+        warn!(unanswered, asked, then, "registries have not answered");
+        self.notices.tell(Reason::RegistryUnanswered, "", text);
+    }
+}
+
+/// Those of the settings, then those that the pods got from their service account. Only where the settings name none
+/// does Kubernetes give them any; the newest pod tells.
+fn pull_secrets(config: &Config, cluster: &Cluster) -> Vec<String> {
+    let groups = config.groups.iter();
+    let mut names: Vec<String> = groups
+        .flat_map(|group| group.pull_secrets.iter().cloned())
+        .collect();
+    let holders = cluster.pods.values().filter(|pod| pod.duty == Duty::Hold);
+    let newest = holders.max_by_key(|pod| pod.created);
+    for secret in newest.iter().flat_map(|pod| &pod.pull_secrets) {
+        if !names.iter().any(|name| **name == **secret) {
+            names.push(secret.to_string());
+        }
+    }
+    names
+}

@@ -1,0 +1,161 @@
+//! Asks the registries what references stand for, with the pull secrets that the pods have.
+
+mod secrets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kip_image::{Keyring, Reference};
+use kip_registry::{Client, Credential, Proxies, Settings};
+use kube::api::Api;
+use tokio::task::AbortHandle;
+use tracing::{debug, info};
+
+use crate::answers::{Answers, NoAnswer, Question, Why};
+use crate::api_error::chain;
+use crate::observe::{Observation, Sender};
+
+/// Registries are asked for so many images at a time.
+const AT_ONCE: usize = 8;
+
+/// How registries are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Hosts that are spoken to without TLS, as references name them.
+    pub plain_http: BTreeSet<String>,
+    /// Names of the pull secrets.
+    pub pull_secrets: Vec<String>,
+}
+
+/// Asks what it is told to, in the background.
+pub struct Asker {
+    secrets: Api<Secret>,
+    ca_file: Option<PathBuf>,
+    tx: Sender,
+    /// The refresh that is being asked for: a newer one takes its place.
+    refresh: Mutex<Option<(Question, AbortHandle)>>,
+}
+
+impl Asker {
+    /// Answers go to `tx`. The file has certificates of authorities in PEM that are trusted beside the system's.
+    pub fn new(secrets: Api<Secret>, ca_file: Option<PathBuf>, tx: Sender) -> Self {
+        Self {
+            secrets,
+            ca_file,
+            tx,
+            refresh: Mutex::new(None),
+        }
+    }
+
+    /// Begins to ask, unless this very question, for a refresh, is being asked.
+    ///
+    /// # Errors
+    /// The certificates or a proxy of the environment cannot be used.
+    pub fn ask(&self, question: Question, reach: &Reach) -> anyhow::Result<()> {
+        if !question.is_of_refresh() {
+            self.begin(question, reach)?;
+            return Ok(());
+        }
+        let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same =
+            |(other, task): &(Question, AbortHandle)| *other == question && !task.is_finished();
+        if refresh.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        if let Some((_, task)) = refresh.take() {
+            task.abort();
+        }
+        *refresh = Some((question.clone(), self.begin(question, reach)?));
+        Ok(())
+    }
+
+    fn begin(&self, question: Question, reach: &Reach) -> anyhow::Result<AbortHandle> {
+        let client = self.client(reach)?;
+        let names = reach.pull_secrets.clone();
+        let (secrets, tx) = (self.secrets.clone(), self.tx.clone());
+        let task = tokio::spawn(async move {
+            let (keyring, bad_secrets) = secrets::keyring(&secrets, &names).await;
+            let answers = answers(&client, &keyring, question, bad_secrets).await;
+            // A controller that has ended needs no answer.
+            let _ = tx.send(Observation::Answers(answers)).await;
+        });
+        Ok(task.abort_handle())
+    }
+
+    /// Made anew for each question: the file may have changed, and tokens are for an hour at most.
+    fn client(&self, reach: &Reach) -> anyhow::Result<Client> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).with_context(|| {
+                format!(
+                    "REGISTRY_CA_FILE={}: the file cannot be read",
+                    path.display()
+                )
+            })
+        };
+        let ca = self.ca_file.as_ref().map(read).transpose()?;
+        Ok(Client::new(Settings {
+            plain_http: reach.plain_http.clone(),
+            extra_ca: ca.into_iter().collect(),
+            proxies: Proxies::from_env(),
+            user_agent: concat!("kip-daemon/", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Settings::default()
+        })?)
+    }
+}
+
+async fn answers(
+    client: &Client,
+    keyring: &Keyring,
+    question: Question,
+    bad_secrets: BTreeMap<String, String>,
+) -> Answers {
+    let ask = |(name, image): (&String, &String)| {
+        let (name, image) = (name.clone(), image.clone());
+        async move { (name, digest(client, keyring, &image).await) }
+    };
+    let mut asked = stream::iter(question.images.iter().map(ask)).buffer_unordered(AT_ONCE);
+    let mut digests = BTreeMap::new();
+    let mut unanswered = BTreeMap::new();
+    while let Some((name, answer)) = asked.next().await {
+        match answer {
+            Ok(digest) => drop(digests.insert(name, digest)),
+            Err(no) => drop(unanswered.insert(name, no)),
+        }
+    }
+    drop(asked);
+    Answers {
+        question,
+        digests,
+        unanswered,
+        bad_secrets,
+    }
+}
+
+async fn digest(client: &Client, keyring: &Keyring, image: &str) -> Result<String, NoAnswer> {
+    let reference = Reference::parse(image).map_err(|error| NoAnswer {
+        why: Why::Failed,
+        words: error.to_string(),
+    })?;
+    let credentials: Vec<Credential> = keyring
+        .lookup(&reference)
+        .map(|found| Credential::from(found.credential()))
+        .collect();
+    match client.resolve(&reference, &credentials).await {
+        Ok(resolved) => {
+            debug!(image, digest = %resolved.digest, "the registry has answered");
+            Ok(resolved.digest.to_string())
+        }
+        Err(error) => {
+            let words = chain(&error);
+            info!(image, detail = words, "the registry tells no digest");
+            Err(NoAnswer {
+                why: Why::from(error.kind()),
+                words,
+            })
+        }
+    }
+}

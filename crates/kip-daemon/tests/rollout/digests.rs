@@ -1,0 +1,108 @@
+//! Refreshes by digest: the daemon asks, and nodes only for what has changed.
+
+use super::*;
+
+/// A cluster of ten nodes that has had its first refresh.
+fn refreshed(seed: u64, more: &[(&'static str, &'static str)]) -> World {
+    let mut settings = refreshed_by("a=a:1;b=b:1;c=c:1", "digest");
+    settings.extend(more);
+    let mut world = World::new(seed, 10, config(&settings), registry());
+    world.annotate(REFRESH, "first");
+    world.settle(MOST);
+    world.requests = 0;
+    world.fetchers = 0;
+    world.heads.set(0);
+    world.news.clear();
+    world
+}
+
+#[test]
+fn an_unchanged_refresh_is_one_request_for_each_tag_and_no_pod() {
+    each_seed(20, |seed| {
+        let mut world = refreshed(seed, &[]);
+        world.annotate(REFRESH, "again");
+        world.settle(MOST);
+        assert_eq!((world.heads.get(), world.requests), (3, 0));
+        assert_eq!((world.fetchers, world.swaps), (0, 0));
+        assert_eq!(world.live.annotations[REFRESH_HANDLED], "again");
+    });
+}
+
+#[test]
+fn only_what_has_changed_is_asked_for_by_nodes() {
+    each_seed(20, |seed| {
+        let mut world = refreshed(seed, &[]);
+        world.registry.insert("b:1".to_owned(), 777);
+        world.annotate(REFRESH, "again");
+        world.settle(MOST);
+        assert_eq!((world.heads.get(), world.requests), (3, 10));
+        assert_eq!(world.swaps, 10);
+        let told = changes(&world);
+        assert_eq!(
+            told,
+            ["b sha256:0000000000000065 → sha256:0000000000000309"]
+        );
+        for node in &world.nodes {
+            assert_eq!(world.runs(node)["b"].1, 777, "{node}");
+        }
+        world.annotate(REFRESH, "and again");
+        world.settle(MOST);
+        assert_eq!((world.requests, world.swaps), (10, 10));
+    });
+}
+
+#[test]
+fn what_has_changed_and_does_not_arrive_is_asked_for_again_the_next_time() {
+    each_seed(20, |seed| {
+        let mut world = refreshed(seed, &[]);
+        world.registry.insert("b:1".to_owned(), 777);
+        world.silent.insert("node-003".to_owned());
+        world.annotate(REFRESH, "again");
+        world.settle(MOST);
+        assert_eq!(world.runs("node-003")["b"].1, 101);
+        world.silent.clear();
+        world.pass(Duration::from_secs(601));
+        world.annotate(REFRESH, "and again");
+        world.settle(MOST);
+        assert_eq!(world.runs("node-003")["b"].1, 777);
+        assert_eq!(world.fetchers_left(), [""; 0]);
+    });
+}
+
+#[test]
+fn what_the_daemon_cannot_ask_for_one_node_asks_for() {
+    for (fallback, requests) in [("node", 1), ("always", 3), ("never", 0)] {
+        let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)]);
+        world.unaskable.insert("c:1".to_owned());
+        world.annotate(REFRESH, "again");
+        world.settle(MOST);
+        assert_eq!((world.requests, world.swaps), (requests, 0), "{fallback}");
+    }
+}
+
+#[test]
+fn what_the_registry_does_not_have_no_node_asks_for() {
+    for fallback in ["node", "never"] {
+        let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)]);
+        world.registry.remove("c:1");
+        world.annotate(REFRESH, "again");
+        world.settle(MOST);
+        assert_eq!((world.requests, world.fetchers), (0, 0), "{fallback}");
+        assert_eq!(world.live.annotations[REFRESH_HANDLED], "again");
+    }
+}
+
+#[test]
+fn a_tag_that_moves_at_each_interval_arrives_each_time() {
+    let hourly = ("CACHING_INTERVAL_HOURS", "1");
+    let settings = [("IMAGES", "a=a:1;b=b:1"), WAVES_OF_THREE, hourly];
+    let mut world = World::new(3, 6, config(&settings), registry());
+    for content in 1000..1010 {
+        world.registry.insert("a:1".to_owned(), content);
+        world.pass(Duration::from_secs(3601));
+        world.settle(MOST);
+        for node in &world.nodes {
+            assert_eq!(world.runs(node)["a"].1, content, "{node}");
+        }
+    }
+}
