@@ -2,6 +2,8 @@
 
 use core::fmt::{self, Write};
 
+use crate::decimal;
+
 /// What a failed system call returned, e.g. 2 for `ENOENT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub u16);
@@ -19,7 +21,7 @@ impl Errno {
     /// Writes e.g. `: errno 2 (ENOENT)`; only the number where copying a file hardly ever meets it.
     pub fn describe(self, out: &mut impl Write) -> fmt::Result {
         out.write_str(": errno ")?;
-        write_number(out, self.0)?;
+        decimal::write(out, self.0.into())?;
         let mut names = NAMES.iter().copied();
         if names.any(|byte| u16::from(byte) == self.0 && !byte.is_ascii_uppercase()) {
             out.write_str(" (")?;
@@ -30,15 +32,6 @@ impl Errno {
         }
         Ok(())
     }
-}
-
-/// Writes the digits before the last one, then the last one.
-fn write_number(out: &mut impl Write, number: u16) -> fmt::Result {
-    if number >= 10 {
-        write_number(out, number / 10)?;
-    }
-    let [digit, _] = (number % 10).to_le_bytes();
-    out.write_char(char::from(b'0' + digit))
 }
 
 /// Each name behind its number, which is never an upper case letter. The same on x86 and arm. (A table of string

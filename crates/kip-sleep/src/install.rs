@@ -7,6 +7,7 @@ use kip_sleep::failure::{Cause, Failure};
 use kip_sleep::temporary::{self, PATH_MAX};
 
 use crate::linux::{self, File};
+use crate::termination;
 
 /// The running program, also where it was deleted or is called by a relative name.
 const SELF: &CStr = c"/proc/self/exe";
@@ -14,14 +15,21 @@ const SELF: &CStr = c"/proc/self/exe";
 /// Everybody may read and execute it: the containers' users are not known here.
 const MODE: u16 = 0o555;
 
-/// Puts a copy at `target`, or leaves it as it was.
+/// Puts a copy at `target`, and tells about the node; or leaves `target` as it was.
+// Not inlined, so that its buffers do not grow the stack of a sleeping process.
+#[inline(never)]
+pub(crate) fn install(target: &CStr) -> Result<(), Failure<'_>> {
+    copy(target)?;
+    termination::tell(target);
+    Ok(())
+}
+
+/// Puts a copy at `target`.
 ///
 /// The copy gets a name of its own first and is renamed when it is complete, so that nobody ever sees half a
 /// program, and a running one is not written to. A file that a killed installation left behind stays, and is in
 /// nobody's way.
-// Not inlined, so that its buffers do not grow the stack of a sleeping process.
-#[inline(never)]
-pub(crate) fn install(target: &CStr) -> Result<(), Failure<'_>> {
+fn copy(target: &CStr) -> Result<(), Failure<'_>> {
     let failed = |reason| {
         move |errno| Failure {
             reason,

@@ -9,12 +9,17 @@
 //! anything else             usage on standard error: exit status 255
 //! ```
 //!
+//! An installation that has succeeded also tells about the node it was made on, since a container sees what nobody else
+//! may have to ask for: the architecture, in Kubernetes' words, and the bytes of the file system on which TARGET lies,
+//! e.g. `amd64 107374182400`. It writes them to `/dev/termination-log`, which kubelet shows as the message of the
+//! container that has ended. Where that cannot be had, nobody is told, and nothing has failed.
+//!
 //! The program (`main.rs` and the modules beside it) has no standard library, no allocator and no libc; it
 //! makes the system calls. Everything that can be tested without them is here, safe and pure:
 //!
 //! ```text
 //! argv ─▶ arguments::parse ─▶ Command::Sleep(nanoseconds) ─▶ sleep      (rt_sigtimedwait)
-//!              │         └──▶ Command::Install(target) ────▶ install    (temporary::path, rename)
+//!              │         └──▶ Command::Install(target) ────▶ install    (temporary::path, rename; node::describe)
 //!              └───────────────▶ Failure ◀────────────────────────┘
 //!                                   └─▶ standard error, exit status 255 or 1
 //! ```
@@ -25,7 +30,9 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod decimal;
 pub mod duration;
 pub mod errno;
 pub mod failure;
+pub mod node;
 pub mod temporary;

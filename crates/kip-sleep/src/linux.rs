@@ -5,6 +5,7 @@
 )]
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 
 use kip_sleep::errno::Errno;
 
@@ -29,6 +30,17 @@ pub(crate) type SignalSet = u64;
 struct Timespec {
     seconds: u64,
     nanoseconds: u64,
+}
+
+/// The kernel's `struct statfs` of 64-bit machines, as far as it is read.
+#[repr(C)]
+struct FileSystem {
+    _kind_and_block_size: [u64; 2],
+    blocks: u64,
+    _free_and_names: [u64; 6],
+    /// The unit of `blocks`, whatever the block size.
+    fragment_size: u64,
+    _flags_and_spare: [u64; 5],
 }
 
 /// An open file.
@@ -69,7 +81,7 @@ fn uninterrupted(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
 pub(crate) fn exit(status: u8) -> ! {
     loop {
         // SAFETY: takes no pointer. It does not return; were it to, there would be nothing else to do.
-        unsafe { syscall(number::EXIT_GROUP, [usize::from(status), 0, 0, 0]) };
+        unsafe { syscall(number::EXIT_GROUP, [usize::from(status)]) };
     }
 }
 
@@ -83,7 +95,7 @@ pub(crate) fn monotonic_now() -> u64 {
     unsafe {
         syscall(
             number::CLOCK_GETTIME,
-            [CLOCK_MONOTONIC, address(&raw mut now), 0, 0],
+            [CLOCK_MONOTONIC, address(&raw mut now)],
         )
     };
     now.seconds * SECOND + now.nanoseconds
@@ -118,7 +130,7 @@ pub(crate) fn wait_for_signal(set: SignalSet, nanoseconds: u64) -> Result<(), Er
 
 /// Deletes a file.
 pub(crate) fn unlink(path: &CStr) -> Result<(), Errno> {
-    let arguments = [AT_FDCWD, address(path.as_ptr()), 0, 0];
+    let arguments = [AT_FDCWD, address(path.as_ptr()), 0];
     // SAFETY: the kernel reads a string that ends with NUL.
     checked(unsafe { syscall(number::UNLINKAT, arguments) }).map(drop)
 }
@@ -135,6 +147,17 @@ pub(crate) fn rename(from: &CStr, to: &CStr) -> Result<(), Errno> {
     checked(unsafe { syscall(number::RENAMEAT, arguments) }).map(drop)
 }
 
+/// The size in bytes of the file system on which a file lies.
+pub(crate) fn disk(path: &CStr) -> Result<u64, Errno> {
+    let mut found = MaybeUninit::<FileSystem>::uninit();
+    let arguments = [address(path.as_ptr()), address(found.as_mut_ptr())];
+    // SAFETY: the kernel reads a string that ends with NUL, and writes one `FileSystem`.
+    checked(unsafe { syscall(number::STATFS, arguments) })?;
+    // SAFETY: the call has succeeded, so all of it is written.
+    let found = unsafe { found.assume_init() };
+    Ok(found.blocks.wrapping_mul(found.fragment_size))
+}
+
 impl File {
     /// Standard error.
     pub(crate) const STDERR: Self = Self(2);
@@ -147,6 +170,11 @@ impl File {
     /// Makes a new file that nobody may touch yet, and opens it to write it.
     pub(crate) fn create_new(path: &CStr) -> Result<Self, Errno> {
         Self::openat(path, O_WRONLY | O_CREAT | O_EXCL)
+    }
+
+    /// Opens a file that is there to write it.
+    pub(crate) fn open_existing(path: &CStr) -> Result<Self, Errno> {
+        Self::openat(path, O_WRONLY)
     }
 
     #[expect(
@@ -162,7 +190,7 @@ impl File {
 
     /// Reads at most a buffer's length; nothing at the end of the file.
     pub(crate) fn read<'a>(&self, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
-        let arguments = [self.0 as usize, address(&raw mut *buffer), buffer.len(), 0];
+        let arguments = [self.0 as usize, address(&raw mut *buffer), buffer.len()];
         // SAFETY: the kernel writes at most the buffer's length into it.
         let length = uninterrupted(|| unsafe { syscall(number::READ, arguments) })?;
         Ok(buffer.get(..length).unwrap_or_default())
@@ -171,7 +199,7 @@ impl File {
     /// Writes everything.
     pub(crate) fn write_all(&self, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {
-            let arguments = [self.0 as usize, address(&raw const *bytes), bytes.len(), 0];
+            let arguments = [self.0 as usize, address(&raw const *bytes), bytes.len()];
             // SAFETY: the kernel reads at most the length of the bytes.
             let written = uninterrupted(|| unsafe { syscall(number::WRITE, arguments) })?;
             bytes = bytes.get(written..).unwrap_or_default();
@@ -182,13 +210,12 @@ impl File {
     /// Sets the permissions, which the umask has no say in.
     pub(crate) fn set_mode(&self, mode: u16) -> Result<(), Errno> {
         // SAFETY: takes no pointer.
-        checked(unsafe { syscall(number::FCHMOD, [self.0 as usize, usize::from(mode), 0, 0]) })
-            .map(drop)
+        checked(unsafe { syscall(number::FCHMOD, [self.0 as usize, usize::from(mode)]) }).map(drop)
     }
 
     /// Closes the file; some file systems report only now that it could not be written.
     pub(crate) fn close(self) -> Result<(), Errno> {
         // SAFETY: takes no pointer, and the number is not used again.
-        checked(unsafe { syscall(number::CLOSE, [self.0 as usize, 0, 0, 0]) }).map(drop)
+        checked(unsafe { syscall(number::CLOSE, [self.0 as usize]) }).map(drop)
     }
 }

@@ -23,8 +23,9 @@ compile_error!("feature `freestanding` needs `--profile sleep` (panic = \"abort\
 mod arch;
 mod install;
 mod linux;
+mod output;
 mod sleep;
-mod stderr;
+mod termination;
 
 use core::ffi::{CStr, c_char};
 use core::slice;
@@ -32,7 +33,8 @@ use core::slice;
 use kip_sleep::arguments::{self, Command};
 use kip_sleep::failure::Failure;
 
-use crate::stderr::Stderr;
+use crate::linux::File;
+use crate::output::Output;
 
 /// What a panic would exit with; the library and the program have none that is known.
 const PANIC_STATUS: u8 = 134;
@@ -72,7 +74,7 @@ fn run(arguments: [Option<&CStr>; 3]) -> Result<(), Failure<'_>> {
 // Not inlined, so that the buffer does not grow the stack of a sleeping process.
 #[inline(never)]
 fn report(failure: &Failure<'_>) -> u8 {
-    let mut stderr = Stderr::new();
+    let mut stderr = Output::new(File::STDERR);
     // Writing to memory cannot fail.
     let _ = failure.describe(&mut stderr);
     stderr.flush();

@@ -9,7 +9,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use process::{KIP_SLEEP, Sleeper, command, with_file_limit, with_read_only, with_umask};
+use process::{
+    KIP_SLEEP, Mount, Sleeper, command, with_file_limit, with_mounts, with_umask, without_syscall,
+};
 
 /// A new empty folder.
 fn folder(name: &str) -> PathBuf {
@@ -143,7 +145,8 @@ fn a_folder_that_is_not_there_is_named() {
 fn a_read_only_file_system_is_named() {
     let folder = folder("read-only");
     let target = folder.join("sleep");
-    let output = with_read_only(&mut install(&target), &folder)
+    let mount = Mount::memory(&folder, libc::MS_RDONLY, c"");
+    let output = with_mounts(&mut install(&target), vec![mount])
         .output()
         .expect("it starts (a mount namespace needs root: run this test as root)");
     let message = format!(
@@ -232,4 +235,97 @@ fn many_installations_at_once_all_end_well() {
         installed(&install(&target).output().expect("it starts"), &target);
         assert_eq!(names(&folder), ["sleep"]);
     }
+}
+
+/// What the program calls its architecture, by the machine that its ELF header names.
+fn architecture() -> &'static str {
+    let machine = fs::read(&*KIP_SLEEP).expect("readable")[18];
+    let known = [(62, "amd64"), (183, "arm64")];
+    let found = known.iter().find(|(number, _)| *number == machine);
+    found.expect("a machine that it is built for").1
+}
+
+/// A folder to be seen as `/dev`, with an empty file for the termination message.
+fn device_folder(name: &str) -> (PathBuf, PathBuf) {
+    let dev = folder(name).join("dev");
+    fs::create_dir(&dev).expect("a folder");
+    let log = dev.join("termination-log");
+    fs::write(&log, "").expect("written");
+    (dev, log)
+}
+
+fn bound(dev: &Path) -> Mount {
+    Mount::bind(dev, Path::new("/dev"))
+}
+
+#[test]
+fn architecture_and_disk_are_told_where_kubelet_reads_them() {
+    let (dev, log) = device_folder("told");
+    // The target's own file system, of a size that no other here has.
+    let volume = folder("told-volume");
+    let disk = Mount::memory(&volume, 0, c"size=5m");
+    let output = with_mounts(&mut install(&volume.join("sleep")), vec![bound(&dev), disk])
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", output.status);
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+    let told = fs::read_to_string(&log).expect("readable");
+    assert_eq!(told, format!("{} 5242880", architecture()));
+}
+
+#[test]
+fn a_disk_that_cannot_be_measured_leaves_the_architecture() {
+    let (dev, log) = device_folder("unmeasured");
+    let target = dev.with_file_name("sleep");
+    let mut install = install(&target);
+    with_mounts(&mut install, vec![bound(&dev)]);
+    let output = without_syscall(&mut install, libc::SYS_statfs)
+        .output()
+        .expect("it starts");
+    installed(&output, &target);
+    let told = fs::read_to_string(&log).expect("readable");
+    assert_eq!(told, architecture());
+}
+
+#[test]
+fn where_nobody_is_to_be_told_nothing_is_made_and_the_installation_succeeds() {
+    let (dev, log) = device_folder("untold");
+    fs::remove_file(&log).expect("it was there");
+    let target = dev.with_file_name("sleep");
+    let output = with_mounts(&mut install(&target), vec![bound(&dev)])
+        .output()
+        .expect("it starts");
+    installed(&output, &target);
+    assert!(names(&dev).is_empty());
+}
+
+#[test]
+fn a_message_that_cannot_be_written_does_not_fail_the_installation() {
+    let (dev, log) = device_folder("unwritable");
+    let target = dev.with_file_name("sleep");
+    let read_only = Mount::bound_read_only(Path::new("/dev"));
+    let output = with_mounts(&mut install(&target), vec![bound(&dev), read_only])
+        .output()
+        .expect("it starts");
+    installed(&output, &target);
+    assert_eq!(fs::read(&log).expect("readable"), b"");
+
+    // It can be opened, and refuses what is no number.
+    fs::remove_file(&log).expect("it was there");
+    std::os::unix::fs::symlink("/proc/self/oom_score_adj", &log).expect("linked");
+    let output = with_mounts(&mut install(&target), vec![bound(&dev)])
+        .output()
+        .expect("it starts");
+    installed(&output, &target);
+}
+
+#[test]
+fn an_installation_that_fails_tells_nothing_about_the_node() {
+    let (dev, log) = device_folder("failed");
+    let target = dev.with_file_name("no").join("sleep");
+    let output = with_mounts(&mut install(&target), vec![bound(&dev)])
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(1), "{}", output.status);
+    assert_eq!(fs::read(&log).expect("readable"), b"");
 }

@@ -1,11 +1,16 @@
 //! arm64: entry, system call, and the five functions that the compiler may call unasked.
 
 use core::arch::{asm, global_asm, naked_asm};
+use core::mem::MaybeUninit;
+
+/// What Kubernetes calls it: the value of the label `kubernetes.io/arch`.
+pub(crate) const NAME: &str = "arm64";
 
 /// Numbers of the system calls, `include/uapi/asm-generic/unistd.h`.
 pub(crate) mod number {
     pub(crate) const UNLINKAT: usize = 35;
     pub(crate) const RENAMEAT: usize = 38;
+    pub(crate) const STATFS: usize = 43;
     pub(crate) const FCHMOD: usize = 52;
     pub(crate) const OPENAT: usize = 56;
     pub(crate) const CLOSE: usize = 57;
@@ -30,22 +35,28 @@ unsafe extern "C" fn kip_sleep_start() -> ! {
     naked_asm!("mov x29, xzr", "mov x30, xzr", "mov x0, sp", "b {entry}", entry = sym crate::entry)
 }
 
-/// Makes a system call; the result is negative for an error.
+/// Makes a system call with its arguments, at most four; the result is negative for an error.
 ///
 /// # Safety
 /// The arguments must be what the call takes; pointers must be valid for what the kernel does with them.
 #[inline]
-pub(crate) unsafe fn syscall(number: usize, [a, b, c, d]: [usize; 4]) -> isize {
+pub(crate) unsafe fn syscall<const N: usize>(number: usize, arguments: [usize; N]) -> isize {
+    const { assert!(N <= 4) };
+    // What a call does not take is left as it is, which costs no instruction.
+    let argument = |index| match arguments.get(index) {
+        Some(argument) => MaybeUninit::new(*argument),
+        None => MaybeUninit::uninit(),
+    };
     let result;
     // SAFETY: the kernel keeps every register but x0; memory is not declared untouched.
     unsafe {
         asm!(
             "svc 0",
             in("x8") number,
-            inlateout("x0") a => result,
-            in("x1") b,
-            in("x2") c,
-            in("x3") d,
+            inlateout("x0") argument(0) => result,
+            in("x1") argument(1),
+            in("x2") argument(2),
+            in("x3") argument(3),
             options(nostack),
         );
     }

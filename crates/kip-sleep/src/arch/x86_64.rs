@@ -1,6 +1,10 @@
 //! x86-64: entry, system call, and the five functions that the compiler may call unasked.
 
 use core::arch::{asm, global_asm, naked_asm};
+use core::mem::MaybeUninit;
+
+/// What Kubernetes calls it: the value of the label `kubernetes.io/arch`.
+pub(crate) const NAME: &str = "amd64";
 
 /// Numbers of the system calls, `arch/x86/entry/syscalls/syscall_64.tbl`.
 pub(crate) mod number {
@@ -11,6 +15,7 @@ pub(crate) mod number {
     pub(crate) const FCHMOD: usize = 91;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 128;
     pub(crate) const CLOCK_GETTIME: usize = 228;
+    pub(crate) const STATFS: usize = 137;
     pub(crate) const EXIT_GROUP: usize = 231;
     pub(crate) const OPENAT: usize = 257;
     pub(crate) const UNLINKAT: usize = 263;
@@ -30,22 +35,28 @@ unsafe extern "C" fn kip_sleep_start() -> ! {
     naked_asm!("xor ebp, ebp", "mov rdi, rsp", "call {entry}", "ud2", entry = sym crate::entry)
 }
 
-/// Makes a system call; the result is negative for an error.
+/// Makes a system call with its arguments, at most four; the result is negative for an error.
 ///
 /// # Safety
 /// The arguments must be what the call takes; pointers must be valid for what the kernel does with them.
 #[inline]
-pub(crate) unsafe fn syscall(number: usize, [a, b, c, d]: [usize; 4]) -> isize {
+pub(crate) unsafe fn syscall<const N: usize>(number: usize, arguments: [usize; N]) -> isize {
+    const { assert!(N <= 4) };
+    // What a call does not take is left as it is, which costs no instruction.
+    let argument = |index| match arguments.get(index) {
+        Some(argument) => MaybeUninit::new(*argument),
+        None => MaybeUninit::uninit(),
+    };
     let result;
     // SAFETY: rcx and r11 are all that the instruction itself changes; memory is not declared untouched.
     unsafe {
         asm!(
             "syscall",
             inlateout("rax") number => result,
-            in("rdi") a,
-            in("rsi") b,
-            in("rdx") c,
-            in("r10") d,
+            in("rdi") argument(0),
+            in("rsi") argument(1),
+            in("rdx") argument(2),
+            in("r10") argument(3),
             lateout("rcx") _,
             lateout("r11") _,
             options(nostack),

@@ -3,7 +3,7 @@
 #![allow(clippy::panic, reason = "this is test code outside of a test function")]
 
 use std::env;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -272,19 +272,54 @@ pub(crate) fn with_file_limit(command: &mut Command, bytes: u64, ignore: bool) -
     }
 }
 
-/// Makes the command see an empty read-only file system at `folder`, which takes root.
+/// A mount that one command sees and nobody else.
+pub(crate) struct Mount {
+    from: CString,
+    at: CString,
+    flags: libc::c_ulong,
+    options: &'static CStr,
+}
+
+impl Mount {
+    /// An empty file system in memory.
+    pub(crate) fn memory(at: &Path, flags: libc::c_ulong, options: &'static CStr) -> Self {
+        Self::new(Path::new("tmpfs"), at, flags, options)
+    }
+
+    /// What is at another path.
+    pub(crate) fn bind(from: &Path, at: &Path) -> Self {
+        Self::new(from, at, libc::MS_BIND, c"")
+    }
+
+    /// What [`Mount::bind`] has brought, now not to be written.
+    pub(crate) fn bound_read_only(at: &Path) -> Self {
+        let flags = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
+        Self::new(at, at, flags, c"")
+    }
+
+    fn new(from: &Path, at: &Path, flags: libc::c_ulong, options: &'static CStr) -> Self {
+        let text = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes());
+        Self {
+            from: text(from).expect("no NUL"),
+            at: text(at).expect("no NUL"),
+            flags,
+            options,
+        }
+    }
+}
+
+/// Makes the command see these mounts, which takes root.
 #[allow(unsafe_code, reason = "code between fork and exec")]
-pub(crate) fn with_read_only<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
-    let folder = CString::new(folder.as_os_str().as_encoded_bytes()).expect("no NUL");
+pub(crate) fn with_mounts(command: &mut Command, mounts: Vec<Mount>) -> &mut Command {
     let done = |result| match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     };
-    // SAFETY: all three are system calls; the strings were made before the fork and live in the closure. The new
-    // mount namespace keeps the mounts from everybody else.
+    // SAFETY: all are system calls; the strings were made before the fork and live in the closure. The new mount
+    // namespace keeps the mounts from everybody else.
     unsafe {
         command.pre_exec(move || {
-            let (none, tmpfs) = (std::ptr::null(), c"tmpfs".as_ptr());
+            let none = std::ptr::null();
             done(libc::unshare(libc::CLONE_NEWNS))?;
             done(libc::mount(
                 none,
@@ -293,13 +328,56 @@ pub(crate) fn with_read_only<'a>(command: &'a mut Command, folder: &Path) -> &'a
                 libc::MS_REC | libc::MS_PRIVATE,
                 none.cast(),
             ))?;
-            done(libc::mount(
-                tmpfs,
-                folder.as_ptr(),
-                tmpfs,
-                libc::MS_RDONLY,
-                none.cast(),
-            ))
+            mounts.iter().try_for_each(|mount| {
+                done(libc::mount(
+                    mount.from.as_ptr(),
+                    mount.at.as_ptr(),
+                    c"tmpfs".as_ptr(),
+                    mount.flags,
+                    mount.options.as_ptr().cast(),
+                ))
+            })
+        })
+    }
+}
+
+/// Makes one system call fail with `ENOSYS` for the command, as an old kernel or a sandbox does.
+#[allow(unsafe_code, reason = "code between fork and exec")]
+pub(crate) fn without_syscall(command: &mut Command, number: libc::c_long) -> &mut Command {
+    let statement = |code: u32, value: u32| libc::sock_filter {
+        code: u16::try_from(code).expect("16 bits"),
+        jt: 0,
+        jf: 0,
+        k: value,
+    };
+    let refusal = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
+    let mut filter = [
+        // The call's number is what the data begins with.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        libc::sock_filter {
+            jf: 1,
+            ..statement(
+                libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+                u32::try_from(number).expect("a number of a call"),
+            )
+        },
+        statement(libc::BPF_RET | libc::BPF_K, refusal),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: both calls are async-signal-safe; the filter was moved into the closure, and the kernel copies it.
+    unsafe {
+        command.pre_exec(move || {
+            let program = libc::sock_fprog {
+                len: 4,
+                filter: filter.as_mut_ptr(),
+            };
+            let done = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(
+                    libc::PR_SET_SECCOMP,
+                    libc::SECCOMP_MODE_FILTER,
+                    &raw const program,
+                ) == 0;
+            done.then_some(()).ok_or_else(io::Error::last_os_error)
         })
     }
 }

@@ -1,41 +1,45 @@
-//! Standard error, written in as few pieces as possible so that lines of several processes do not mix.
+//! Text on its way to a file, written in as few pieces as possible so that lines of several processes do not mix.
 
 use core::fmt::{self, Write};
 
 use crate::linux::File;
 
-/// Gathers text; [`Stderr::flush`] writes it.
-pub(crate) struct Stderr {
+/// Gathers text; [`Output::flush`] writes it.
+pub(crate) struct Output {
     buffer: [u8; 512],
     used: usize,
+    file: File,
 }
 
-impl Stderr {
-    pub(crate) fn new() -> Self {
+impl Output {
+    pub(crate) fn new(file: File) -> Self {
         Self {
             buffer: [0; 512],
             used: 0,
+            file,
         }
     }
 
-    /// Writes what was gathered. Where that fails there is nowhere left to say so: the exit status must do.
+    /// Writes what was gathered. Where that fails there is nowhere left to say so.
     pub(crate) fn flush(&mut self) {
-        let _ = File::STDERR.write_all(self.buffer.get(..self.used).unwrap_or_default());
+        let _ = self
+            .file
+            .write_all(self.buffer.get(..self.used).unwrap_or_default());
         self.used = 0;
     }
 
     fn push(&mut self, byte: u8) {
-        if self.used == self.buffer.len() {
-            self.flush();
-        }
         if let Some(place) = self.buffer.get_mut(self.used) {
             *place = byte;
             self.used += 1;
         }
+        if self.used >= self.buffer.len() {
+            self.flush();
+        }
     }
 }
 
-impl Write for Stderr {
+impl Write for Output {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.bytes().for_each(|byte| self.push(byte));
         Ok(())
