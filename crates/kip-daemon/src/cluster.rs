@@ -13,6 +13,7 @@ pub use self::content::Content;
 use crate::answers::Answers;
 use crate::desired::names::{RESTARTED_AT, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner};
+use crate::node_report::NodeReport;
 use crate::original;
 
 /// Something that may not have been looked at yet.
@@ -306,14 +307,14 @@ pub struct PodFacts {
     pub containers: Vec<ContainerFacts>,
     /// Why no sleeper can start: the init container's trouble.
     pub init_failure: Option<Failure>,
+    /// What the init container has told about the node.
+    pub node_report: Option<NodeReport>,
 }
 
 impl PodFacts {
     /// The sleeper of this name.
     pub fn container(&self, name: &str) -> Option<&ContainerFacts> {
-        self.containers
-            .iter()
-            .find(|container| &*container.name == name)
+        self.containers.iter().find(|c| &*c.name == name)
     }
 }
 

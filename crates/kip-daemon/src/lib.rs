@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
-//! [`ownership`], [`original`], [`source`], [`trouble`].
+//! [`ownership`], [`original`], [`node_report`], [`source`], [`trouble`].
 //! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
@@ -22,6 +22,7 @@ pub mod controller;
 pub mod desired;
 pub mod events;
 pub mod metrics;
+pub mod node_report;
 pub mod observe;
 pub mod original;
 pub mod ownership;

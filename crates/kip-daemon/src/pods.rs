@@ -18,9 +18,10 @@ use crate::cluster::{
     ContainerFacts, ContainerState, Content, Duty, Failure, FailureKind, PodFacts,
 };
 use crate::desired::names::{
-    COMPONENT, CONTENT_HASH, FETCHER, HOLDER_UID, NODE, POD_TEMPLATE_GENERATION, RESTARTED_AT,
-    ROUND,
+    COMPONENT, CONTENT_HASH, COPY_SLEEP, FETCHER, HOLDER_UID, NODE, POD_TEMPLATE_GENERATION,
+    RESTARTED_AT, ROUND,
 };
+use crate::node_report::NodeReport;
 use crate::original;
 
 /// A pod, as far as it is read.
@@ -202,6 +203,7 @@ impl LeanPod {
             .flatten()
             .find(|owner| owner.controller == Some(true))
             .map(|owner| owner.uid.clone());
+        let node_report = node_report(&status.init_container_statuses);
         let init_failure =
             status
                 .init_container_statuses
@@ -248,9 +250,18 @@ impl LeanPod {
                 .collect(),
             containers: containers(spec.containers, status.container_statuses, interner),
             init_failure,
+            node_report,
         };
         (metadata.name.unwrap_or_default(), facts)
     }
+}
+
+/// What the init container that copies the sleep program has told, in this run of it or in the one before.
+fn node_report(inits: &[LeanContainer]) -> Option<NodeReport> {
+    let copy_sleep = inits.iter().find(|init| init.name == COPY_SLEEP)?;
+    [&copy_sleep.state, &copy_sleep.last_state]
+        .into_iter()
+        .find_map(|state| NodeReport::parse(&state.terminated.as_ref()?.message))
 }
 
 fn containers(

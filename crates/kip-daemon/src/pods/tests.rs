@@ -1,4 +1,5 @@
 use super::*;
+use crate::node_report::Architecture;
 use serde_json::json;
 
 #[test]
@@ -106,4 +107,35 @@ fn a_fetcher_is_known_by_its_label_and_belongs_to_the_node_it_is_meant_for() {
     );
     assert_eq!(facts.node, "n2");
     assert!(facts.ended && !facts.taken_up);
+}
+
+#[test]
+fn only_the_message_of_an_ended_copy_sleep_is_a_report_about_the_node() {
+    let report = |inits: serde_json::Value| {
+        let pod = json!({"metadata": {"name": "p"}, "status": {"initContainerStatuses": inits}});
+        let pod: LeanPod = serde_json::from_value(pod).unwrap();
+        let (_, facts) = pod.into_facts(&mut Interner::default(), Timestamp::UNIX_EPOCH);
+        facts.node_report
+    };
+    let ended = |message: &str| json!({"terminated": {"exitCode": 0, "reason": "Completed", "message": message}});
+    let copy_sleep = |state: serde_json::Value, last: serde_json::Value| json!({"name": "copy-sleep", "state": state, "lastState": last});
+    let other = json!({"name": "other", "state": ended("arm64 9")});
+    let amd64 = |disk| {
+        let architecture = Architecture::Amd64;
+        Some(NodeReport { architecture, disk })
+    };
+    let now = copy_sleep(ended("amd64 7"), json!({}));
+    assert_eq!(report(json!([other, now])), amd64(Some(7)));
+    // It is run again, for example since its pod's sandbox is gone.
+    let before = copy_sleep(json!({"running": {}}), ended("amd64"));
+    assert_eq!(report(json!([before])), amd64(None));
+    let both = copy_sleep(ended("amd64 8"), ended("amd64 7"));
+    assert_eq!(report(json!([both])), amd64(Some(8)));
+
+    let waits = json!({"waiting": {"reason": "PodInitializing", "message": "amd64 7"}});
+    let silent = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+    for state in [waits, silent, ended("amd64 seven"), json!({})] {
+        assert_eq!(report(json!([other, copy_sleep(state, json!({}))])), None);
+    }
+    assert_eq!(report(json!([other])), None);
 }
