@@ -11,6 +11,8 @@
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
 //! [`ownership`], [`original`], [`node_report`], [`source`], [`trouble`].
 //! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
+//! [`ownership`], [`original`], [`source`], [`trouble`], [`footprint`].
+//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`inspect`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
 pub mod answers;
@@ -21,6 +23,8 @@ pub mod config;
 pub mod controller;
 pub mod desired;
 pub mod events;
+pub mod footprint;
+pub mod inspect;
 pub mod metrics;
 pub mod node_report;
 pub mod observe;
