@@ -12,7 +12,7 @@
 //! [`ownership`], [`original`], [`node_report`], [`source`], [`trouble`].
 //! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
 //! [`ownership`], [`original`], [`source`], [`trouble`], [`footprint`].
-//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`inspect`].
+//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`inspect`], [`survey`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
 pub mod answers;
@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod config;
 pub mod controller;
 pub mod desired;
+pub mod docker_config;
 pub mod events;
 pub mod footprint;
 pub mod inspect;
@@ -44,6 +45,7 @@ pub mod settings;
 pub mod sizing;
 pub mod source;
 pub mod status;
+pub mod survey;
 pub mod trouble;
 
 /// The image built from this repository: what brings the sleep program where no Deployment tells.

@@ -1,20 +1,24 @@
 //! The command line of the image puller: the only place that reads the environment, and that exits.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kip_daemon::api_error::chain;
-use kip_daemon::config::Problems;
 use kip_daemon::config::quantity::Quantity;
 use kip_daemon::config::startup::{LogFormat, Logging};
+use kip_daemon::config::{Config, Problems};
+use kip_daemon::docker_config::DockerConfig;
 use kip_daemon::preview;
 use kip_daemon::run::{self, Options, Stop};
 use kip_daemon::settings::{Settings, VARIABLES, Variable};
 use kip_daemon::sizing::amount::Amount;
 use kip_daemon::sizing::{self, NodeSize, Sizing};
+use kip_daemon::survey;
 use lexopt::prelude::*;
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
@@ -22,18 +26,24 @@ const EXIT_CONFIG: u8 = 78;
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const EXIT_USAGE: u8 = 64;
 
+/// The disk of a node for images and all else, where nothing else is said.
+const NODE_DISK: Amount = Amount::bytes(100 << 30);
+
 const USAGE: &str = "\
 usage: kip-daemon [run [--listen ADDRESS:PORT] | render [--output yaml|json]
-                  | check [--nodes N] [--node-cpu CPU] [--node-memory MEMORY]]
+                  | check [--nodes N] [--node-cpu CPU] [--node-memory MEMORY]
+                          [--registries [--docker-config FILE] [--node-disk SIZE]]]
        kip-daemon --version | --help
 
   run      keep the DaemonSet (the default)
   render   print the DaemonSet that the environment asks for, without a cluster
   check    say everything that is wrong with the environment's settings, or sum them up: the images, what the pods take
            of a node (of CPU and MEMORY, by default 4 and 16Gi), and what N nodes need of a quota. It warns when the
-           requests are more than 5 % of a node
+           requests are more than 5 % of a node.
+           --registries asks for every image too: whether it is there, for which architectures, and what the list takes of
+           a node's disk (by default 100Gi); with the credentials of FILE, by default Docker's own config.json
 
-Exit status: 0 done, 78 a setting is wrong, 64 the command line is wrong, 1 anything else.
+Exit status: 0 done, 78 a setting is wrong or an image cannot be had, 64 the command line is wrong, 1 anything else.
 Settings are environment variables:
 ";
 
@@ -50,6 +60,10 @@ enum Command {
 struct Scale {
     nodes: Option<NonZeroU32>,
     node: NodeSize,
+    /// Whether the registries are asked.
+    registries: bool,
+    docker_config: Option<PathBuf>,
+    disk: Option<Amount>,
 }
 
 fn main() -> ExitCode {
@@ -128,6 +142,13 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("node-memory") if word.as_deref() == Some("check") => {
                 scale.node.memory = arguments.value()?.parse_with(size)?;
             }
+            Long("registries") if word.as_deref() == Some("check") => scale.registries = true,
+            Long("docker-config") if word.as_deref() == Some("check") => {
+                scale.docker_config = Some(arguments.value()?.into());
+            }
+            Long("node-disk") if word.as_deref() == Some("check") => {
+                scale.disk = Some(arguments.value()?.parse_with(size)?);
+            }
             Value(value) if word.is_none() => word = Some(value.string()?),
             other => return Err(other.unexpected()),
         }
@@ -135,12 +156,18 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
     match word.as_deref() {
         None | Some("run") => Ok(Command::Run { listen }),
         Some("render") => Ok(Command::Render { json }),
+        Some("check") if !scale.registries && scale.docker_config.is_some() => {
+            Err("--docker-config needs --registries".into())
+        }
+        Some("check") if !scale.registries && scale.disk.is_some() => {
+            Err("--node-disk needs --registries".into())
+        }
         Some("check") => Ok(Command::Check(scale)),
         Some(other) => Err(format!("there is no command {other:?}").into()),
     }
 }
 
-/// A node's CPU or memory.
+/// A node's CPU, memory or disk.
 fn size(text: &str) -> Result<Amount, String> {
     let amount = Amount::from(&Quantity::parse(text)?);
     if amount.milli() == 0 {
@@ -204,11 +231,54 @@ fn check(settings: &Settings, scale: &Scale) -> ExitCode {
     let nodes = scale
         .nodes
         .and_then(|nodes| usize::try_from(nodes.get()).ok());
-    print(&format!(
+    let printed = print(&format!(
         "{}{}",
         preview::summary(&identity, &config),
         sizing::report(&sizing, &scale.node, nodes)
-    ))
+    ));
+    if !scale.registries {
+        return printed;
+    }
+    match survey(&config, scale) {
+        Ok(report) => {
+            for line in &report.complaints {
+                complain(format_args!("{line}"));
+            }
+            let printed = print(&report.text);
+            match (report.is_wrong, report.is_incomplete) {
+                (true, _) => ExitCode::from(EXIT_CONFIG),
+                (false, true) => ExitCode::FAILURE,
+                (false, false) => printed,
+            }
+        }
+        Err(error) => {
+            complain(format_args!("kip-daemon: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks the registries for the whole list.
+fn survey(config: &Config, scale: &Scale) -> Result<survey::Report, Box<dyn Error>> {
+    let docker = match &scale.docker_config {
+        Some(path) => DockerConfig::read(path)?,
+        None => DockerConfig::read_default(|name| std::env::var_os(name))?,
+    };
+    for warning in &docker.warnings {
+        complain(format_args!("{warning}"));
+    }
+    let client = survey::client(&config.registries)?;
+    let images = config.groups.iter().flat_map(|group| &group.images);
+    let answers = runtime()?.block_on(survey::ask(&client, &docker, images));
+    let architectures = survey::architectures(config);
+    let disk = scale.disk.unwrap_or(NODE_DISK);
+    Ok(survey::report(&answers, &architectures, disk))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 fn render(settings: &Settings, json: bool) -> ExitCode {
@@ -253,10 +323,7 @@ fn run(settings: Settings, listen: SocketAddr) -> ExitCode {
     }
     start_logging(logging);
     let instance = std::env::var("HOSTNAME").unwrap_or_else(|_| "kip-daemon".to_owned());
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "the runtime does not start");

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use self::amount::Amount;
+pub(crate) use self::text::{aligned, percent};
 pub use self::text::{report, warnings};
 use crate::config::quantity::Quantity;
 use crate::config::startup::Identity;

@@ -159,7 +159,7 @@ fn hard(quota: &Quota) -> String {
 }
 
 /// Right-aligned columns, the first one to the left.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -183,7 +183,7 @@ fn aligned(rows: &[Vec<String>]) -> String {
 }
 
 /// In tenths of a hundredth, rounded up: what is just above a bound is not shown as the bound.
-fn percent(part: Amount, whole: Amount) -> String {
+pub(crate) fn percent(part: Amount, whole: Amount) -> String {
     let Some(whole) = Some(whole.milli()).filter(|whole| *whole > 0) else {
         return "–".to_owned();
     };

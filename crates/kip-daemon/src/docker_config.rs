@@ -1,0 +1,156 @@
+//! The credentials that `docker login` and its like keep: a `config.json`, which is what a pull secret is made of.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kip_image::{Keyring, Match, PullSecret, Reference, SecretError, SecretType};
+use kip_registry::Credential;
+use serde::Deserialize;
+
+/// What a file has.
+#[derive(Debug, Default)]
+pub struct DockerConfig {
+    /// Its credentials.
+    pub keyring: Keyring,
+    /// What it names and is not used.
+    pub warnings: Vec<String>,
+}
+
+/// Why a file cannot be used. It never shows what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum DockerConfigError {
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is none.
+    #[error("{}: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        source: SecretError,
+    },
+}
+
+/// The programs that keep credentials elsewhere.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Helpers {
+    creds_store: Option<String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
+}
+
+impl DockerConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no such file.
+    pub fn read(path: &Path) -> Result<Self, DockerConfigError> {
+        let bytes = std::fs::read(path).map_err(|source| DockerConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let secret = PullSecret::parse(SecretType::DockerConfigJson, &bytes).map_err(|source| {
+            DockerConfigError::Content {
+                path: path.to_owned(),
+                source,
+            }
+        })?;
+        // What is of another type than expected is no helper that could be named.
+        let helpers: Helpers = serde_json::from_slice(&bytes).unwrap_or_default();
+        Ok(Self {
+            keyring: Keyring::new([secret]),
+            warnings: helpers.warnings(path),
+        })
+    }
+
+    /// Reads the file that Docker reads by itself; none is as good as an empty one.
+    ///
+    /// # Errors
+    /// It is there, and cannot be read or is no such file.
+    pub fn read_default(
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, DockerConfigError> {
+        let Some(path) = default_path(variable) else {
+            return Ok(Self::default());
+        };
+        match Self::read(&path) {
+            Err(DockerConfigError::Read { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(Self::default())
+            }
+            read => read,
+        }
+    }
+
+    /// The credentials for an image, in the order in which to try them.
+    pub fn credentials(&self, reference: &Reference) -> Vec<Credential> {
+        let known = self.keyring.lookup(reference).map(Match::credential);
+        // `docker login` leaves an empty entry behind where a helper keeps the rest.
+        known
+            .filter(|known| !known.is_empty())
+            .map(|known| match known.identity_token() {
+                Some(token) => Credential::identity_token(token),
+                None => Credential::basic(known.username(), known.password()),
+            })
+            .collect()
+    }
+}
+
+/// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let folder = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))?;
+    Some(folder.join("config.json"))
+}
+
+impl Helpers {
+    fn warnings(self, path: &Path) -> Vec<String> {
+        let store = self.creds_store.filter(|name| !name.is_empty());
+        let store = store.map(|name| format!("credsStore {name:?}"));
+        let helpers = self.cred_helpers.unwrap_or_default().into_iter();
+        let helpers = helpers.map(|(host, name)| format!("credHelpers {name:?} (for {host:?})"));
+        store
+            .into_iter()
+            .chain(helpers)
+            .map(|what| {
+                format!(
+                    "warning: {}: {what} is not supported: what that program keeps is not used; \
+                     --docker-config FILE names a file that holds credentials itself",
+                    path.display()
+                )
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Option<PathBuf> {
+        let all: BTreeMap<_, _> = variables.iter().copied().collect();
+        default_path(|name| all.get(name).map(OsString::from))
+    }
+
+    #[test]
+    fn the_default_file_is_dockers() {
+        let both = [("DOCKER_CONFIG", "/d"), ("HOME", "/h")];
+        assert_eq!(from(&both), Some("/d/config.json".into()));
+        let empty = [("DOCKER_CONFIG", ""), ("HOME", "/h")];
+        assert_eq!(from(&empty), Some("/h/.docker/config.json".into()));
+        assert_eq!(from(&[]), None);
+    }
+}

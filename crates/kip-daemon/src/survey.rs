@@ -1,0 +1,167 @@
+//! Asks the registries what a whole list is and costs, and says it: `check --registries`. At the edge: it asks.
+
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use kip_image::Reference;
+use kip_registry::{Client, Kind, Proxies, Retries, Settings, SettingsError, Unreachable};
+
+pub use self::text::{Report, report};
+use crate::api_error::chain;
+use crate::config::Config;
+use crate::config::images::Image;
+use crate::config::registries::Registries;
+use crate::docker_config::DockerConfig;
+use crate::inspect::{self, Architecture, Inspected};
+
+/// Registries are asked for so many images at a time.
+const AT_ONCE: usize = 8;
+
+/// Someone waits for the answer, and can ask again: fewer tries than a daemon has, and shorter waits.
+const RETRIES: Retries = Retries {
+    count: 2,
+    first_wait: Duration::from_millis(300),
+    longest_wait: Duration::from_secs(5),
+};
+
+/// So many characters of a reason are shown.
+const REASON_MAX: usize = 1000;
+
+/// The label of nodes by which a list is kept on those of one architecture.
+const ARCH_LABEL: &str = "kubernetes.io/arch";
+
+/// What is known of an image of the list.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// What its registry says of it.
+    pub found: Result<Inspected, Unknown>,
+}
+
+/// Why nothing is known of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The registry's reason.
+    pub reason: String,
+    /// Whether the list is wrong: the registry has answered, and no node can have the image either.
+    pub is_final: bool,
+}
+
+/// A client for one look at the registries.
+///
+/// # Errors
+/// The proxies of the environment, or the hosts of the configuration, cannot be used.
+pub fn client(registries: &Registries) -> Result<Client, SettingsError> {
+    Client::new(Settings {
+        plain_http: registries.plain_http.clone(),
+        proxies: Proxies::from_env(),
+        retries: RETRIES,
+        ..Settings::default()
+    })
+}
+
+/// The architectures of the nodes that the list is for, as far as the node selector tells.
+pub fn architectures(config: &Config) -> Vec<Architecture> {
+    let selectors = config
+        .groups
+        .iter()
+        .map(|group| group.scheduling.node_selector.get(ARCH_LABEL));
+    let selectors: Vec<Option<&String>> = selectors.collect();
+    let is_wanted = |architecture: &Architecture| {
+        let mut selectors = selectors.iter();
+        selectors.any(|only| only.is_none_or(|only| only == architecture.as_str()))
+    };
+    Architecture::ALL.into_iter().filter(is_wanted).collect()
+}
+
+/// Asks for every image; the answers are in the order of the list.
+pub async fn ask<'a>(
+    client: &Client,
+    docker: &DockerConfig,
+    images: impl IntoIterator<Item = &'a Image>,
+) -> Vec<Answer<'a>> {
+    let lost = Lost::default();
+    let lost = &lost;
+    stream::iter(images)
+        .map(|image| async move {
+            let found = one(client, docker, &image.image, lost).await;
+            Answer { image, found }
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await
+}
+
+/// The registries to which there is no way. Of a list of hundreds of images nobody wants to wait for each.
+#[derive(Default)]
+struct Lost(Mutex<BTreeMap<String, String>>);
+
+async fn one(
+    client: &Client,
+    docker: &DockerConfig,
+    image: &str,
+    lost: &Lost,
+) -> Result<Inspected, Unknown> {
+    let reference = Reference::parse(image).map_err(|error| Unknown {
+        reason: error.to_string(),
+        is_final: true,
+    })?;
+    if let Some(reason) = lost.reason(reference.registry()) {
+        return Err(Unknown {
+            reason: format!("{reference}: not asked for, since of another image: {reason}"),
+            is_final: false,
+        });
+    }
+    let credentials = docker.credentials(&reference);
+    let found = inspect::inspect(client, &reference, &credentials).await;
+    found.map_err(|error| {
+        let unknown = Unknown {
+            reason: bounded(&chain(&error)),
+            is_final: error.is_final(),
+        };
+        if let inspect::Error::Registry(error) = &error
+            && is_no_way(error.kind())
+        {
+            lost.learn(reference.registry(), &unknown.reason);
+        }
+        unknown
+    })
+}
+
+/// A reason that fits into a line: causes may quote what a registry sent.
+fn bounded(reason: &str) -> String {
+    let mut line: String = reason.chars().take(REASON_MAX).collect();
+    if line.len() < reason.len() {
+        line.push('…');
+    }
+    line.replace(char::is_control, " ")
+}
+
+/// Whether no image of the registry would fare better now.
+fn is_no_way(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Tls
+            | Kind::Unreachable(
+                Unreachable::Dns | Unreachable::Connect | Unreachable::Timeout | Unreachable::Proxy
+            )
+    )
+}
+
+impl Lost {
+    fn reason(&self, registry: &str) -> Option<String> {
+        let lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.get(registry).cloned()
+    }
+
+    fn learn(&self, registry: &str, reason: &str) {
+        let mut lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.entry(registry.to_owned())
+            .or_insert_with(|| reason.to_owned());
+    }
+}
