@@ -1,11 +1,9 @@
 //! What registries are asked, and what they answer. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 use kip_registry::Kind;
-
-use crate::config::Config;
 
 /// What is to be asked, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,81 +98,5 @@ impl From<&Kind> for Why {
             Kind::Unreachable(_) | Kind::Server { .. } => Self::Unreachable,
             _ => Self::Failed,
         }
-    }
-}
-
-/// What registries have said last of the images of the list, by reference.
-#[derive(Debug, Default)]
-pub struct Known {
-    answers: BTreeMap<String, Result<String, NoAnswer>>,
-    /// References that were asked for, and secrets that were read, since they came into the configuration.
-    asked: BTreeSet<String>,
-    bad_secrets: BTreeMap<String, String>,
-}
-
-impl Known {
-    /// What a reference was answered with: a digest, or why there is none.
-    pub fn of(&self, reference: &str) -> Option<&Result<String, NoAnswer>> {
-        self.answers.get(reference)
-    }
-
-    /// Pull secrets that could not be used, and why.
-    pub fn bad_secrets(&self) -> &BTreeMap<String, String> {
-        &self.bad_secrets
-    }
-
-    /// How many references were answered with a digest (`None`) and how many were not, and why.
-    pub fn counts(&self) -> BTreeMap<Option<Why>, usize> {
-        let mut counts = BTreeMap::new();
-        for answer in self.answers.values() {
-            *counts
-                .entry(answer.as_ref().err().map(|no| no.why))
-                .or_default() += 1;
-        }
-        counts
-    }
-
-    /// Takes in what was answered.
-    pub fn note(&mut self, answers: &Answers) {
-        for (name, reference) in &answers.question.images {
-            let digest = answers.digests.get(name).cloned().map(Ok);
-            let no_answer = || answers.unanswered.get(name).cloned().map(Err);
-            if let Some(answer) = digest.or_else(no_answer) {
-                self.answers.insert(reference.clone(), answer);
-            }
-        }
-        self.bad_secrets = answers.bad_secrets.clone();
-    }
-
-    /// What is not in the configuration any more is forgotten.
-    pub fn keep_only(&mut self, config: &Config) {
-        let groups = || config.groups.iter();
-        let images: BTreeSet<&str> = groups()
-            .flat_map(|group| &group.images)
-            .map(|image| image.image.as_str())
-            .collect();
-        let secrets: BTreeSet<&str> = groups()
-            .flat_map(|group| &group.pull_secrets)
-            .map(String::as_str)
-            .collect();
-        self.answers
-            .retain(|reference, _| images.contains(reference.as_str()));
-        self.asked
-            .retain(|text| images.contains(text.as_str()) || secrets.contains(text.as_str()));
-        self.bad_secrets.clear();
-    }
-
-    /// What had no answer may be asked for again.
-    pub fn forget_failures(&mut self) {
-        for (reference, answer) in &self.answers {
-            if answer.is_err() {
-                self.asked.remove(reference);
-            }
-        }
-    }
-
-    /// Whether it was not asked for yet; from now on it was.
-    pub fn is_new(&mut self, reference_or_secret: &str) -> bool {
-        self.asked.insert(reference_or_secret.to_owned())
     }
 }

@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kip_image::{Keyring, Match, PullSecret, Reference, SecretError, SecretType};
+use kip_image::{Keyring, PullSecret, Reference, SecretError, SecretType};
 use kip_registry::Credential;
 use serde::Deserialize;
+
+use crate::registries;
 
 /// What a file has.
 #[derive(Debug, Default)]
@@ -93,15 +95,7 @@ impl DockerConfig {
 
     /// The credentials for an image, in the order in which to try them.
     pub fn credentials(&self, reference: &Reference) -> Vec<Credential> {
-        let known = self.keyring.lookup(reference).map(Match::credential);
-        // `docker login` leaves an empty entry behind where a helper keeps the rest.
-        known
-            .filter(|known| !known.is_empty())
-            .map(|known| match known.identity_token() {
-                Some(token) => Credential::identity_token(token),
-                None => Credential::basic(known.username(), known.password()),
-            })
-            .collect()
+        registries::credentials(&self.keyring, reference)
     }
 }
 

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 
 use kip_image::Digest;
 
-use crate::inspect::{Architecture, Inspected};
+use crate::architecture::Architecture;
+use crate::inspect::Inspected;
 
 /// What an image takes on a node's disk, in hundredths of the bytes that are pulled: containerd keeps the compressed layers
 /// as they were pulled, and beside them the files that it unpacked.

@@ -15,21 +15,11 @@
 
 mod asking;
 
-use std::fmt;
-
-use kip_image::{Digest, Platform, PlatformMatcher, Reference};
+use kip_image::{Digest, Reference};
 use kip_registry::Kind;
 
 pub use self::asking::inspect;
-
-/// An architecture that our pods run on, on Linux.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Architecture {
-    /// 64 bit of AMD and Intel.
-    Amd64,
-    /// 64 bit of Arm.
-    Arm64,
-}
+use crate::architecture::Architecture;
 
 /// An image, as its registry tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,31 +75,6 @@ pub enum Error {
         /// What it is.
         what: String,
     },
-}
-
-// === impl Architecture ===
-
-impl Architecture {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
-
-    /// The name that Kubernetes has for it, in the label `kubernetes.io/arch`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-
-    fn matcher(self) -> PlatformMatcher {
-        PlatformMatcher::new(&Platform::new("linux", self.as_str()))
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 // === impl Inspected ===

@@ -9,15 +9,14 @@
 //! ```
 //!
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
-//! [`ownership`], [`original`], [`node_report`], [`source`], [`trouble`].
-//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`].
-//! [`ownership`], [`original`], [`source`], [`trouble`], [`footprint`].
-//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`inspect`], [`survey`].
+//! [`ownership`], [`original`], [`answers`], [`footprint`], [`known`], [`node_report`], [`source`], [`trouble`].
+//! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`registries`], [`inspect`], [`survey`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
 pub mod answers;
 pub mod api_error;
 pub mod apply;
+pub mod architecture;
 pub mod cluster;
 pub mod config;
 pub mod controller;
@@ -26,6 +25,7 @@ pub mod docker_config;
 pub mod events;
 pub mod footprint;
 pub mod inspect;
+pub mod known;
 pub mod metrics;
 pub mod node_report;
 pub mod observe;

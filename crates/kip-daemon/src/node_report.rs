@@ -1,5 +1,7 @@
 //! What the init container `copy-sleep` tells about its node in its termination message: see `kip-sleep install`.
 
+use crate::architecture::Architecture;
+
 /// A node, as a container on it sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeReport {
@@ -7,27 +9,6 @@ pub struct NodeReport {
     pub architecture: Architecture,
     /// The size in bytes of the disk on which kubelet keeps volumes, where it is known.
     pub disk: Option<u64>,
-}
-
-/// The architectures that the sleep program is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Architecture {
-    /// `amd64`
-    Amd64,
-    /// `arm64`
-    Arm64,
-}
-
-impl Architecture {
-    const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
-
-    /// Kubernetes' word for it, which is also that of image indexes: the value of the label `kubernetes.io/arch`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
 }
 
 impl NodeReport {

@@ -21,6 +21,7 @@ use crate::answers::Answers;
 use crate::api_error::{Category, Pauses, advice, bounded, chain};
 use crate::cluster::{DeploymentFacts, Live, PodFacts, PodList};
 use crate::desired::Flavour;
+use crate::inspect::Inspected;
 use crate::metrics::Metrics;
 use crate::pods::{Interner, LeanPod};
 
@@ -45,6 +46,8 @@ pub enum Observation {
     Tick,
     /// What the registries have answered.
     Answers(Answers),
+    /// What a reference of the list is, by its registry.
+    Inspected(String, Box<Inspected>),
 }
 
 /// Where observations go: observers --see--> controller.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use tracing::{info, warn};
 
-use crate::answers::{Known, NoAnswer};
+use crate::answers::NoAnswer;
 use crate::cluster::{Cluster, Failure, FailureKind};
 use crate::config::Config;
 use crate::desired::content_hash_of;
 use crate::desired::names::COPY_SLEEP;
 use crate::events::{Notices, Reason};
+use crate::known::Known;
 use crate::metrics::Metrics;
 use crate::status::{ImageState, Status, summarize};
 use crate::trouble::Trouble;

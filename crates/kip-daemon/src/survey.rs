@@ -12,11 +12,12 @@ use kip_registry::{Client, Kind, Proxies, Retries, Settings, SettingsError, Unre
 
 pub use self::text::{Report, report};
 use crate::api_error::chain;
+use crate::architecture::Architecture;
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::config::registries::Registries;
 use crate::docker_config::DockerConfig;
-use crate::inspect::{self, Architecture, Inspected};
+use crate::inspect::{self, Inspected};
 
 /// Registries are asked for so many images at a time.
 const AT_ONCE: usize = 8;

@@ -5,7 +5,8 @@
 #[path = "support/registry.rs"]
 mod registry;
 
-use kip_daemon::inspect::{Architecture, Error, Fit, Inspected, inspect};
+use kip_daemon::architecture::Architecture;
+use kip_daemon::inspect::{Error, Fit, Inspected, inspect};
 use kip_registry::Kind;
 use serde_json::json;
 

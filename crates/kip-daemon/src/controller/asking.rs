@@ -6,11 +6,17 @@ use tracing::{info, warn};
 
 use super::{Controller, Memory};
 use crate::answers::{Answers, Question};
-use crate::cluster::{Cluster, Duty};
+use crate::api_error::ApiError;
+use crate::cluster::{Cluster, Content, Duty, Seen};
 use crate::config::Config;
+use crate::config::images::Image;
 use crate::config::rollout::{Fallback, Refresh};
+use crate::desired::content_hash_of;
+use crate::desired::names::SUM;
 use crate::events::Reason;
+use crate::known::Known;
 use crate::registries::Reach;
+use crate::rollout::digests;
 
 impl Controller {
     /// Has registries asked; the answers are observed.
@@ -21,6 +27,9 @@ impl Controller {
         let reach = Reach {
             plain_http: config.registries.plain_http.clone(),
             pull_secrets: pull_secrets(config, &memory.cluster),
+            inspected: memory
+                .known
+                .contents(config, &known_digests(&memory.cluster)),
         };
         if let Err(error) = self.asker.ask(question, &reach) {
             let text = format!("registries cannot be asked: {error:#}");
@@ -30,8 +39,8 @@ impl Controller {
         }
     }
 
-    /// Images that some node does not have yet are asked for at once: a mistake in a name is told before nodes try. What
-    /// every node has is left to the next refresh, so that a restart asks nobody.
+    /// Images that some node does not have yet are asked for at once: a mistake in a name is told before nodes try. So are
+    /// those whose size is not known. What a daemon before has learnt is written down, so that a restart asks nobody.
     pub(super) fn ask_for_what_is_new(&self, memory: &mut Memory) {
         let Some(config) = self.source.in_force() else {
             return;
@@ -40,10 +49,27 @@ impl Controller {
             return;
         }
         let (known, status) = (&mut memory.known, &memory.status);
+        if let Some(content) = memory
+            .applied
+            .as_ref()
+            .and_then(|it| content_hash_of(&it.desired))
+        {
+            if let Seen::Present(live) = &memory.cluster.live
+                && let Some(text) = live.annotations.get(SUM)
+            {
+                known.restore(text, content);
+            }
+            known.sum_up(config, content);
+        }
+        let is_summed_up = known.is_summed_up();
+        let is_wanted = |known: &Known, image: &Image| {
+            let is_missing = status.missing_on(&image.name) > 0;
+            is_missing || (!is_summed_up && known.inspected(&image.image).is_none())
+        };
         let groups = config.groups.iter();
         let images: BTreeMap<String, String> = groups
             .flat_map(|group| &group.images)
-            .filter(|image| status.missing_on(&image.name) > 0 && known.is_new(&image.image))
+            .filter(|image| is_wanted(known, image) && known.is_new(&image.image))
             .map(|image| (image.name.clone(), image.image.clone()))
             .collect();
         let secrets = pull_secrets(config, &memory.cluster);
@@ -81,6 +107,30 @@ impl Controller {
         memory.cluster.answers = Some(answers);
     }
 
+    /// Writes down what is known of the list, where that is new. It is written once: a policy may take it off.
+    pub(super) async fn write_down_the_sum(&self, memory: &mut Memory) -> Result<(), ApiError> {
+        let (Some(sum), Seen::Present(live)) = (memory.known.sum(), &memory.cluster.live) else {
+            return Ok(());
+        };
+        if memory.ours.as_ref() != Some(&live.uid) {
+            return Ok(());
+        }
+        // Architectures, numbers and names can always be written.
+        let text = serde_json::to_string(sum).unwrap_or_default();
+        if live.annotations.get(SUM) == Some(&text) || memory.written_sum.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        let (is_written, live) = self
+            .writer
+            .annotate(live, &[(SUM, text.clone())].into())
+            .await?;
+        if is_written {
+            memory.written_sum = Some(text);
+        }
+        memory.cluster.live = Seen::Present(live);
+        Ok(())
+    }
+
     fn tell_unanswered(&self, answers: &Answers) {
         let Some(config) = self.source.in_force() else {
             return;
@@ -101,6 +151,17 @@ impl Controller {
         warn!(unanswered, asked, then, "registries have not answered");
         self.notices.tell(Reason::RegistryUnanswered, "", text);
     }
+}
+
+/// What the tags stood for in the last refresh, by the image's name.
+fn known_digests(cluster: &Cluster) -> BTreeMap<String, Content> {
+    let Seen::Present(live) = &cluster.live else {
+        return BTreeMap::new();
+    };
+    let digests = digests(live).into_iter();
+    digests
+        .map(|(name, digest)| (name, Content::of(&digest)))
+        .collect()
 }
 
 /// Those of the settings, then those that the pods got from their service account. Only where the settings name none

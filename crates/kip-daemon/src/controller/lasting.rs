@@ -41,6 +41,13 @@ impl Controller {
             _ => {}
         }
         self.adopt_rival(memory, now);
+        if let Err(error) = self.write_down_the_sum(memory).await {
+            self.metrics.api_error(error.category());
+            debug!(
+                detail = error.detail(),
+                "what is known of the list is not written down"
+            );
+        }
         self.tell_of_missing_pods(memory).await;
         if now.duration_since(memory.remind_at) > REMIND {
             memory.remind_at = now;

@@ -17,13 +17,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::answers::Known;
 use crate::api_error::{ApiError, Pauses, advice};
 use crate::apply::Writer;
 use crate::cluster::{Cluster, DeploymentFacts, Seen};
 use crate::config::startup::Identity;
 use crate::desired::Flavour;
 use crate::events::{Notices, Reason};
+use crate::known::Known;
 use crate::metrics::{ApplyResult, Metrics};
 use crate::observe::Observation;
 use crate::pace::{Pace, at};
@@ -77,6 +77,8 @@ struct Memory {
     missing: Missing,
     /// What registries have said.
     known: Known,
+    /// What of it was written to the `DaemonSet` last.
+    written_sum: Option<String>,
     rolling: Rolling,
     /// What was applied last, also by a configuration that is not in force any more.
     last: Option<DaemonSet>,
@@ -111,6 +113,7 @@ impl Controller {
             status_due: None,
             missing: Missing::default(),
             known: Known::default(),
+            written_sum: None,
             rolling: Rolling::default(),
             last: None,
             look_at: now + HEARTBEAT,
@@ -172,6 +175,9 @@ impl Controller {
             // What was applied is forgotten, so it is applied again.
             Observation::Tick => memory.applied = None,
             Observation::Answers(answers) => self.take_answers(answers, memory),
+            Observation::Inspected(image, inspected) => {
+                memory.known.note_inspected(image, *inspected);
+            }
         }
         memory.pace.soon(now);
         memory.status_due.get_or_insert(now + STATUS_GAP);

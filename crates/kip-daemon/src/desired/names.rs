@@ -14,6 +14,8 @@ pub const REFRESHED_AT: &str = "kubernetes-image-puller/refreshed-at";
 pub const REFRESH: &str = "kubernetes-image-puller/refresh";
 /// On the `DaemonSet`: what the tags stood for in the last refresh, by the image's name, as JSON.
 pub const DIGESTS: &str = "kubernetes-image-puller/digests";
+/// On the `DaemonSet`: what a node pulls for the list, as JSON ([`Sum`](crate::known::Sum)).
+pub const SUM: &str = "kubernetes-image-puller/sum";
 /// On the `DaemonSet`: the value of [`REFRESH`] that was carried out last.
 pub const REFRESH_HANDLED: &str = "kubernetes-image-puller/refresh-handled";
 /// On a fetcher: the `DaemonSet` that it fetches for.

@@ -1,11 +1,12 @@
 //! What is asked of a registry, and what its answers mean.
 
 use futures::future::try_join;
-use kip_image::{Platform, Reference};
+use kip_image::{Platform, PlatformMatcher, Reference};
 use kip_registry::{Client, Content, Credential, Descriptor, Image, Index, Kind, Manifest};
 use serde::Deserialize;
 
-use super::{Architecture, Error, Fit, Inspected, Layer};
+use super::{Error, Fit, Inspected, Layer};
+use crate::architecture::Architecture;
 
 /// So much of a configuration is read. It holds a line for each step of a build; the largest have some 100 kB.
 const CONFIG_MAX: usize = 4 << 20;
@@ -85,7 +86,7 @@ impl Asking<'_> {
         let platform = self.platform_of(image).await?;
         let tells = !platform.architecture.is_empty();
         let fits = Architecture::ALL.map(|architecture| {
-            if !tells || architecture.matcher().matches(&platform) {
+            if !tells || matcher(architecture).matches(&platform) {
                 Fit::Runs(layers.clone())
             } else {
                 Fit::Foreign(layers.clone())
@@ -103,7 +104,7 @@ impl Asking<'_> {
     /// What a node of this architecture takes of an index.
     async fn pick(&self, index: &Index, architecture: Architecture) -> Result<Fit, Error> {
         let limits = &self.client.settings().limits;
-        let matcher = architecture.matcher();
+        let matcher = matcher(architecture);
         let mut inner: Index;
         let mut index = index;
         for _ in 0..limits.depth {
@@ -187,6 +188,11 @@ impl Asking<'_> {
     }
 }
 
+/// What a node of this architecture chooses by.
+fn matcher(architecture: Architecture) -> PlatformMatcher {
+    PlatformMatcher::new(&Platform::new("linux", architecture.as_str()))
+}
+
 type Fits = [Fit; Architecture::ALL.len()];
 
 fn platform(entry: &Descriptor) -> Option<Platform> {
@@ -202,7 +208,7 @@ fn platform(entry: &Descriptor) -> Option<Platform> {
 
 /// The platforms that neither of our architectures runs. Attestations call themselves `unknown/unknown`.
 fn others(index: &Index) -> Vec<String> {
-    let matchers = Architecture::ALL.map(Architecture::matcher);
+    let matchers = Architecture::ALL.map(matcher);
     let is_other = |platform: &Platform| !matchers.iter().any(|own| own.matches(platform));
     let platforms = index.manifests.iter().filter_map(platform);
     let mut names: Vec<String> = platforms

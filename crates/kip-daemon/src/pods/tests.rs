@@ -1,5 +1,5 @@
 use super::*;
-use crate::node_report::Architecture;
+use crate::architecture::Architecture;
 use serde_json::json;
 
 #[test]

@@ -9,14 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kip_image::{Keyring, Reference};
-use kip_registry::{Client, Credential, Proxies, Settings};
+use kip_image::{Digest, Keyring, Match, Reference};
+use kip_registry::{Client, Credential, Proxies, RateLimit, Settings};
 use kube::api::Api;
 use tokio::task::AbortHandle;
 use tracing::{debug, info};
 
 use crate::answers::{Answers, NoAnswer, Question, Why};
 use crate::api_error::chain;
+use crate::cluster::Content;
+use crate::inspect;
 use crate::observe::{Observation, Sender};
 
 /// Registries are asked for so many images at a time.
@@ -29,6 +31,8 @@ pub struct Reach {
     pub plain_http: BTreeSet<String>,
     /// Names of the pull secrets.
     pub pull_secrets: Vec<String>,
+    /// What is known of images already, by reference: they are not looked into again.
+    pub inspected: BTreeMap<String, Content>,
 }
 
 /// Asks what it is told to, in the background.
@@ -76,12 +80,15 @@ impl Asker {
     fn begin(&self, question: Question, reach: &Reach) -> anyhow::Result<AbortHandle> {
         let client = self.client(reach)?;
         let names = reach.pull_secrets.clone();
+        let known = reach.inspected.clone();
         let (secrets, tx) = (self.secrets.clone(), self.tx.clone());
         let task = tokio::spawn(async move {
             let (keyring, bad_secrets) = secrets::keyring(&secrets, &names).await;
             let answers = answers(&client, &keyring, question, bad_secrets).await;
+            let unknown = unknown(&answers, &known);
             // A controller that has ended needs no answer.
             let _ = tx.send(Observation::Answers(answers)).await;
+            inspect_all(&client, &keyring, unknown, &tx).await;
         });
         Ok(task.abort_handle())
     }
@@ -105,6 +112,65 @@ impl Asker {
             ..Settings::default()
         })?)
     }
+}
+
+/// The references, by digest, that are to be looked into.
+fn unknown(answers: &Answers, known: &BTreeMap<String, Content>) -> Vec<(String, Reference)> {
+    let is_new = |(image, digest): &(&String, &String)| {
+        known.get(*image).copied() != Some(Content::of(digest))
+    };
+    let images = answers.question.images.iter();
+    images
+        .filter_map(|(name, image)| Some((image, answers.digests.get(name)?)))
+        .filter(is_new)
+        .filter_map(|(image, digest)| {
+            let reference = Reference::parse(image).ok()?;
+            let digest = Digest::parse(digest).ok()?;
+            Some((image.clone(), reference.with_digest(digest)))
+        })
+        .collect()
+}
+
+async fn inspect_all(
+    client: &Client,
+    keyring: &Keyring,
+    images: Vec<(String, Reference)>,
+    tx: &Sender,
+) {
+    let inspect = |(image, reference): (String, Reference)| async move {
+        if !has_plenty(client.rate_limit(reference.registry())) {
+            debug!(
+                image,
+                "not looked into: few pulls are left, and nodes need them"
+            );
+            return None;
+        }
+        let credentials = credentials(keyring, &reference);
+        match inspect::inspect(client, &reference, &credentials).await {
+            Ok(inspected) => Some((image, inspected)),
+            Err(error) => {
+                debug!(
+                    image,
+                    detail = chain(&error),
+                    "the image could not be looked into"
+                );
+                None
+            }
+        }
+    };
+    let mut found = stream::iter(images.into_iter().map(inspect)).buffer_unordered(AT_ONCE);
+    while let Some(found) = found.next().await {
+        if let Some((image, inspected)) = found {
+            let seen = Observation::Inspected(image, Box::new(inspected));
+            let _ = tx.send(seen).await;
+        }
+    }
+}
+
+/// Whether to read manifests: some registries count each of them as a pull, and let nodes that ask from the same address
+/// have as many less.
+fn has_plenty(limit: Option<RateLimit>) -> bool {
+    limit.is_none_or(|it| it.limit.is_none_or(|all| it.remaining > all / 2))
 }
 
 async fn answers(
@@ -135,15 +201,22 @@ async fn answers(
     }
 }
 
+/// The credentials for an image, in the order in which to try them.
+pub fn credentials(keyring: &Keyring, reference: &Reference) -> Vec<Credential> {
+    let known = keyring.lookup(reference).map(Match::credential);
+    // `docker login` leaves an empty entry behind where a helper keeps the rest.
+    known
+        .filter(|known| !known.is_empty())
+        .map(Credential::from)
+        .collect()
+}
+
 async fn digest(client: &Client, keyring: &Keyring, image: &str) -> Result<String, NoAnswer> {
     let reference = Reference::parse(image).map_err(|error| NoAnswer {
         why: Why::Failed,
         words: error.to_string(),
     })?;
-    let credentials: Vec<Credential> = keyring
-        .lookup(&reference)
-        .map(|found| Credential::from(found.credential()))
-        .collect();
+    let credentials = credentials(keyring, &reference);
     match client.resolve(&reference, &credentials).await {
         Ok(resolved) => {
             debug!(image, digest = %resolved.digest, "the registry has answered");

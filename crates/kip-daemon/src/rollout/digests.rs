@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Rollout, Round, ask};
 use crate::answers::{Answers, Why};
-use crate::cluster::Content;
+use crate::cluster::{Content, Live};
 use crate::config::rollout::Fallback;
 use crate::desired::names::DIGESTS;
 
@@ -15,6 +15,13 @@ pub(super) struct Decision {
     pub images: BTreeSet<String>,
     /// What the tags stand for now, as far as it is known, shortened.
     pub digests: BTreeMap<String, String>,
+}
+
+/// What the tags stood for in the last refresh, shortened, by the image's name.
+pub fn digests(live: &Live) -> BTreeMap<String, String> {
+    let text = live.annotations.get(DIGESTS);
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 impl Rollout<'_> {
@@ -74,9 +81,7 @@ impl Rollout<'_> {
 
     /// What the tags stood for in the last refresh.
     pub(super) fn digests(&self) -> BTreeMap<String, String> {
-        let text = self.facts.live.annotations.get(DIGESTS);
-        text.and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default()
+        digests(self.facts.live)
     }
 
     /// Whether a node may hold something else than this.

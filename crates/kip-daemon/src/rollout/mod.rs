@@ -25,6 +25,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+pub use self::digests::digests;
 pub use self::ending::Ending;
 pub use self::node::Clock;
 use self::node::{Named, Node, Stage, after, by_node, is_of, is_outdated};

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Answer, Unknown};
+use crate::architecture::Architecture;
 use crate::footprint::{Footprint, on_disk, on_disk_factor};
-use crate::inspect::{Architecture, Fit, Inspected};
+use crate::inspect::{Fit, Inspected};
 use crate::sizing::amount::Amount;
 use crate::sizing::{aligned, percent};
 

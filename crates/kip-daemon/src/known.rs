@@ -1,0 +1,320 @@
+//! What registries have said of the images of the list. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::answers::{Answers, NoAnswer, Why};
+use crate::architecture::Architecture;
+use crate::cluster::Content;
+use crate::config::Config;
+use crate::config::images::Image;
+use crate::footprint::Footprint;
+use crate::inspect::{Fit, Inspected};
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// What each reference was answered with last: a digest, or why there is none.
+    answers: BTreeMap<String, Result<String, NoAnswer>>,
+    /// What each reference is.
+    inspected: BTreeMap<String, Inspected>,
+    /// References that were asked for, and secrets that were read, since they came into the configuration.
+    asked: BTreeSet<String>,
+    bad_secrets: BTreeMap<String, String>,
+    sum: Option<Sum>,
+    /// Whether something was learnt that is not in the sum.
+    is_behind: bool,
+}
+
+/// What is known of a whole list, small enough for an annotation: after a restart nobody has to be asked for it again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Of which list: its content hash.
+    pub content: String,
+    /// What a node of each architecture pulls, in bytes; layers that images share are counted once.
+    pub bytes: BTreeMap<Architecture, u64>,
+    /// Images that nodes of some architecture find nothing to pull of, by reference.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, BTreeSet<Architecture>>,
+}
+
+fn images(config: &Config) -> impl Iterator<Item = &Image> {
+    config.groups.iter().flat_map(|group| &group.images)
+}
+
+impl Known {
+    /// What a reference was answered with: a digest, or why there is none.
+    pub fn of(&self, reference: &str) -> Option<&Result<String, NoAnswer>> {
+        self.answers.get(reference)
+    }
+
+    /// What a reference is.
+    pub fn inspected(&self, reference: &str) -> Option<&Inspected> {
+        self.inspected.get(reference)
+    }
+
+    /// Pull secrets that could not be used, and why.
+    pub fn bad_secrets(&self) -> &BTreeMap<String, String> {
+        &self.bad_secrets
+    }
+
+    /// What is known of the whole list.
+    pub fn sum(&self) -> Option<&Sum> {
+        self.sum.as_ref()
+    }
+
+    /// Whether nothing of the list is missing in the sum.
+    pub fn is_summed_up(&self) -> bool {
+        self.sum.is_some() && !self.is_behind
+    }
+
+    /// The architectures whose nodes find nothing to pull of this reference.
+    pub fn absent(&self, reference: &str) -> BTreeSet<Architecture> {
+        if let Some(inspected) = self.inspected.get(reference) {
+            return absent(inspected);
+        }
+        let sum = self.sum.as_ref();
+        let absent = sum.and_then(|sum| sum.absent.get(reference));
+        absent.cloned().unwrap_or_default()
+    }
+
+    /// How many references were answered with a digest (`None`) and how many were not, and why.
+    pub fn counts(&self) -> BTreeMap<Option<Why>, usize> {
+        let mut counts = BTreeMap::new();
+        for answer in self.answers.values() {
+            let why = answer.as_ref().err().map(|no| no.why);
+            *counts.entry(why).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The contents of which all is known, by reference. `digests` are those of the last refresh, by the image's name.
+    pub fn contents(
+        &self,
+        config: &Config,
+        digests: &BTreeMap<String, Content>,
+    ) -> BTreeMap<String, Content> {
+        let mut contents: BTreeMap<String, Content> = BTreeMap::new();
+        if self.is_summed_up() {
+            let known = images(config)
+                .filter_map(|image| Some((image.image.clone(), *digests.get(&image.name)?)));
+            contents.extend(known);
+        }
+        let inspected = self.inspected.iter();
+        contents.extend(
+            inspected
+                .map(|(reference, it)| (reference.clone(), Content::of(&it.digest.to_string()))),
+        );
+        contents
+    }
+
+    /// Takes in what was answered.
+    pub fn note(&mut self, answers: &Answers) {
+        for (name, reference) in &answers.question.images {
+            let digest = answers.digests.get(name).cloned().map(Ok);
+            let no_answer = || answers.unanswered.get(name).cloned().map(Err);
+            if let Some(answer) = digest.or_else(no_answer) {
+                self.answers.insert(reference.clone(), answer);
+            }
+        }
+        self.bad_secrets = answers.bad_secrets.clone();
+    }
+
+    /// Takes in what a reference is.
+    pub fn note_inspected(&mut self, reference: String, inspected: Inspected) {
+        let is_new = self.inspected.get(&reference) != Some(&inspected);
+        self.inspected.insert(reference, inspected);
+        self.is_behind |= is_new;
+    }
+
+    /// Sums up, where all of the list is known and something is new. `content` is the list's hash.
+    pub fn sum_up(&mut self, config: &Config, content: &str) {
+        let is_of_list = self.sum.as_ref().is_some_and(|sum| sum.content == content);
+        if is_of_list && !self.is_behind {
+            return;
+        }
+        self.is_behind = true;
+        let all: Option<Vec<(&Image, &Inspected)>> = images(config)
+            .map(|image| Some((image, self.inspected.get(&image.image)?)))
+            .collect();
+        let Some(all) = all else {
+            return;
+        };
+        let footprint = Footprint::of(all.iter().map(|(_, inspected)| *inspected));
+        let bytes =
+            Architecture::ALL.map(|architecture| (architecture, footprint.node(architecture)));
+        let lacks = all
+            .iter()
+            .map(|(image, inspected)| (image.image.clone(), absent(inspected)));
+        self.sum = Some(Sum {
+            content: content.to_owned(),
+            bytes: bytes.into(),
+            absent: lacks.filter(|(_, absent)| !absent.is_empty()).collect(),
+        });
+        self.is_behind = false;
+    }
+
+    /// Takes in what a daemon before has written down of this list, where nothing is known yet.
+    pub fn restore(&mut self, text: &str, content: &str) {
+        if self.sum.is_some() || !self.inspected.is_empty() {
+            return;
+        }
+        let sum: Option<Sum> = serde_json::from_str(text).ok();
+        self.sum = sum.filter(|sum| sum.content == content);
+    }
+
+    /// What is not in the configuration any more is forgotten.
+    pub fn keep_only(&mut self, config: &Config) {
+        let references: BTreeSet<&str> = images(config).map(|image| image.image.as_str()).collect();
+        let secrets = config.groups.iter().flat_map(|group| &group.pull_secrets);
+        let secrets: BTreeSet<&str> = secrets.map(String::as_str).collect();
+        let is_image = |reference: &str| references.contains(reference);
+        self.answers.retain(|reference, _| is_image(reference));
+        self.inspected.retain(|reference, _| is_image(reference));
+        self.asked
+            .retain(|text| is_image(text) || secrets.contains(text.as_str()));
+        self.bad_secrets.clear();
+    }
+
+    /// What had no answer may be asked for again.
+    pub fn forget_failures(&mut self) {
+        for (reference, answer) in &self.answers {
+            if answer.is_err() {
+                self.asked.remove(reference);
+            }
+        }
+    }
+
+    /// Whether it was not asked for yet; from now on it was.
+    pub fn is_new(&mut self, reference_or_secret: &str) -> bool {
+        self.asked.insert(reference_or_secret.to_owned())
+    }
+}
+
+fn absent(inspected: &Inspected) -> BTreeSet<Architecture> {
+    let lacks = |architecture: &Architecture| *inspected.fit(*architecture) == Fit::Absent;
+    Architecture::ALL.into_iter().filter(lacks).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::Question;
+    use crate::inspect::Layer;
+    use crate::settings::Settings;
+
+    fn config(images: &str) -> Config {
+        let vars = [("IMAGES".to_owned(), images.to_owned())];
+        Config::from_settings(&Settings::from_vars(vars).unwrap()).unwrap()
+    }
+
+    fn digest(letter: char) -> kip_image::Digest {
+        let hex: String = std::iter::repeat_n(letter, 64).collect();
+        kip_image::Digest::parse(&format!("sha256:{hex}")).unwrap()
+    }
+
+    fn image(letter: char, amd64: u64) -> Inspected {
+        let layer = Layer {
+            digest: digest(letter),
+            size: amd64,
+        };
+        Inspected::new(
+            digest(letter),
+            [Fit::Runs(vec![layer]), Fit::Absent],
+            Vec::new(),
+        )
+    }
+
+    const LIST: &str = "a=r.example/a:1;b=r.example/b:1";
+
+    fn learnt() -> Known {
+        let mut known = Known::default();
+        known.note_inspected("r.example/a:1".to_owned(), image('a', 5));
+        known.note_inspected("r.example/b:1".to_owned(), image('b', 7));
+        known.sum_up(&config(LIST), "list");
+        known
+    }
+
+    #[test]
+    fn a_list_is_summed_up_when_all_of_it_is_known_and_again_when_something_changes() {
+        let mut known = Known::default();
+        known.note_inspected("r.example/a:1".to_owned(), image('a', 5));
+        known.sum_up(&config(LIST), "list");
+        assert!(!known.is_summed_up() && known.sum().is_none());
+        let mut known = learnt();
+        assert_eq!(known.sum().unwrap().bytes[&Architecture::Amd64], 12);
+        known.note_inspected("r.example/b:1".to_owned(), image('c', 8));
+        assert!(!known.is_summed_up());
+        known.sum_up(&config(LIST), "list");
+        assert_eq!(known.sum().unwrap().bytes[&Architecture::Amd64], 13);
+        known.sum_up(&config("a=r.example/a:1;new=r.example/new:1"), "other");
+        assert!(
+            !known.is_summed_up(),
+            "of the new list one image is not known"
+        );
+    }
+
+    #[test]
+    fn what_was_written_down_is_read_again_for_the_same_list_alone() {
+        let text = serde_json::to_string(learnt().sum().unwrap()).unwrap();
+        let mut known = Known::default();
+        known.restore(&text, "list");
+        assert_eq!(known.sum(), learnt().sum());
+        let lacks = known.absent("r.example/a:1");
+        assert_eq!(lacks, BTreeSet::from([Architecture::Arm64]));
+        for (text, content) in [(text.as_str(), "other"), ("{", "list"), ("[]", "list")] {
+            let mut known = Known::default();
+            known.restore(text, content);
+            assert_eq!(known.sum(), None, "{text} of {content}");
+        }
+    }
+
+    #[test]
+    fn what_stands_for_the_same_as_before_the_restart_is_not_looked_into_again() {
+        let config = config(LIST);
+        let digests = BTreeMap::from([("a".to_owned(), Content(1))]);
+        let mut known = Known::default();
+        assert!(known.contents(&config, &digests).is_empty());
+        let text = serde_json::to_string(learnt().sum().unwrap()).unwrap();
+        known.restore(&text, "list");
+        let expected = BTreeMap::from([("r.example/a:1".to_owned(), Content(1))]);
+        assert_eq!(known.contents(&config, &digests), expected);
+        // What is learnt now counts more than what was known then.
+        known.note_inspected("r.example/a:1".to_owned(), image('a', 6));
+        let now = known.contents(&config, &digests);
+        assert_eq!(now["r.example/a:1"], Content(0xaaaa_aaaa_aaaa_aaaa));
+    }
+
+    #[test]
+    fn what_failed_may_be_asked_again_and_what_left_the_list_is_forgotten() {
+        let mut known = Known::default();
+        let images = [("a", "r.example/a:1"), ("b", "r.example/b:1")];
+        let no = NoAnswer {
+            why: Why::NotFound,
+            words: String::new(),
+        };
+        for (_, reference) in images {
+            assert!(known.is_new(reference) && !known.is_new(reference));
+        }
+        known.note(&Answers {
+            question: Question {
+                content: String::new(),
+                request: None,
+                due: None,
+                images: images
+                    .map(|(name, reference)| (name.to_owned(), reference.to_owned()))
+                    .into(),
+            },
+            digests: BTreeMap::from([("a".to_owned(), "sha256:a".to_owned())]),
+            unanswered: BTreeMap::from([("b".to_owned(), no)]),
+            bad_secrets: BTreeMap::new(),
+        });
+        let counts = BTreeMap::from([(None, 1), (Some(Why::NotFound), 1)]);
+        assert_eq!(known.counts(), counts);
+        known.forget_failures();
+        assert!(known.is_new("r.example/b:1") && !known.is_new("r.example/a:1"));
+        known.keep_only(&config("b=r.example/b:1"));
+        assert!(known.of("r.example/a:1").is_none() && known.is_new("r.example/a:1"));
+    }
+}
