@@ -281,7 +281,7 @@ const DOCKER: Format = Format {
 };
 
 /// Every manifest that an [`Image`] can have.
-pub(crate) const MANIFEST_TYPES: [&str; 2] = [OCI.manifest, DOCKER.manifest];
+pub const MANIFEST_TYPES: [&str; 2] = [OCI.manifest, DOCKER.manifest];
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

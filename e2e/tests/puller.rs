@@ -7,6 +7,8 @@
 mod adoption;
 #[path = "puller/config.rs"]
 mod config;
+#[path = "puller/costs.rs"]
+mod costs;
 #[path = "puller/digests.rs"]
 mod digests;
 #[path = "puller/faults.rs"]

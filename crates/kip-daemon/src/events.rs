@@ -51,6 +51,8 @@ pub enum Reason {
     RegistryUnanswered,
     /// A pull secret cannot be used to ask registries.
     PullSecretUnusable,
+    /// The list takes much of a node's disk.
+    DiskShare,
     /// A round got nowhere on its first node.
     RolloutStopped,
     /// A round could not be brought to its end on a node.
@@ -75,6 +77,7 @@ impl Reason {
             Self::ImageUnavailable => "ImageUnavailable",
             Self::RegistryUnanswered => "RegistryUnanswered",
             Self::PullSecretUnusable => "PullSecretUnusable",
+            Self::DiskShare => "DiskShare",
             Self::RolloutStopped => "RolloutStopped",
             Self::NodeSkipped => "NodeSkipped",
             Self::ImagesRefreshed => "ImagesRefreshed",
@@ -97,6 +100,7 @@ impl Reason {
             | Self::ImageUnavailable
             | Self::RegistryUnanswered
             | Self::PullSecretUnusable
+            | Self::DiskShare
             | Self::RolloutStopped
             | Self::NodeSkipped
             | Self::PodsMissing => true,
@@ -114,6 +118,7 @@ impl Reason {
                 | Self::ImageUnavailable
                 | Self::RegistryUnanswered
                 | Self::PullSecretUnusable
+                | Self::DiskShare
                 | Self::RolloutStopped
         )
     }

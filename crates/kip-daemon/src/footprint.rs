@@ -17,6 +17,10 @@ use crate::inspect::Inspected;
 /// Rust toolchain; 4.4 for all of them together.
 const ON_DISK_PERCENT: u64 = 450;
 
+/// A list that takes more of a node's disk than this, in hundredths, leaves too little for what the node is for.
+/// kubelet begins to remove images at 85 % (`imageGCHighThresholdPercent`), and cannot remove these.
+pub const TOO_MUCH: u8 = 25;
+
 /// What a list costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint {
@@ -75,6 +79,25 @@ pub fn on_disk(pulled: u64) -> u64 {
 /// How many times as large as what is pulled it is on the disk, as a text: `4.5`.
 pub fn on_disk_factor() -> String {
     format!("{}.{}", ON_DISK_PERCENT / 100, ON_DISK_PERCENT % 100 / 10)
+}
+
+/// A number of bytes for people: rounded up, in tenths of a unit.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let mut unit = 1_u64;
+    let mut name = "";
+    for larger in UNITS {
+        if bytes / 1024 < unit {
+            break;
+        }
+        unit <<= 10;
+        name = larger;
+    }
+    if name.is_empty() {
+        return bytes.to_string();
+    }
+    let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(unit));
+    format!("{}.{}{name}", tenths / 10, tenths % 10)
 }
 
 fn at<T: Copy>(both: &[T; Architecture::ALL.len()], architecture: Architecture) -> T {

@@ -110,6 +110,12 @@ impl Fit {
         }
     }
 
+    /// The bytes that a node fetches.
+    pub fn bytes(&self) -> u64 {
+        let layers = self.layers().iter();
+        layers.fold(0, |sum, layer| sum.saturating_add(layer.size))
+    }
+
     /// Whether a node can run it.
     pub fn runs(&self) -> bool {
         matches!(self, Self::Runs(_))

@@ -9,8 +9,9 @@ use crate::architecture::Architecture;
 use crate::cluster::Content;
 use crate::config::Config;
 use crate::config::images::Image;
-use crate::footprint::Footprint;
+use crate::footprint::{Footprint, TOO_MUCH, on_disk};
 use crate::inspect::{Fit, Inspected};
+use crate::status::Status;
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -37,6 +38,29 @@ pub struct Sum {
     /// Images that nodes of some architecture find nothing to pull of, by reference.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<String, BTreeSet<Architecture>>,
+}
+
+/// What the list costs a node of one architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// Bytes that it pulls; layers that images share are counted once.
+    pub pulled: u64,
+    /// What that takes on its disk, in bytes: an estimate.
+    pub on_disk: u64,
+    /// The smallest disk of these nodes, in bytes, where one is known.
+    pub smallest_disk: Option<u64>,
+    /// The node that has it.
+    pub node: String,
+}
+
+impl Cost {
+    /// Whether the list takes too large a part of the smallest disk.
+    pub fn is_too_much(&self) -> bool {
+        let percent = |disk: u64| u128::from(disk) * u128::from(TOO_MUCH);
+        let taken = u128::from(self.on_disk) * 100;
+        self.smallest_disk.is_some_and(|disk| taken > percent(disk))
+    }
 }
 
 fn images(config: &Config) -> impl Iterator<Item = &Image> {
@@ -77,6 +101,27 @@ impl Known {
         let sum = self.sum.as_ref();
         let absent = sum.and_then(|sum| sum.absent.get(reference));
         absent.cloned().unwrap_or_default()
+    }
+
+    /// What the list costs nodes of each architecture that is there, or of all where nodes have not told.
+    pub fn costs(&self, status: &Status) -> BTreeMap<Architecture, Cost> {
+        let bytes = self.sum.iter().flat_map(|sum| &sum.bytes);
+        let is_there = |architecture: &Architecture| {
+            status.disks.is_empty() || status.disks.contains_key(architecture)
+        };
+        bytes
+            .filter(|(architecture, _)| is_there(architecture))
+            .map(|(architecture, pulled)| {
+                let smallest = status.disks.get(architecture);
+                let cost = Cost {
+                    pulled: *pulled,
+                    on_disk: on_disk(*pulled),
+                    smallest_disk: smallest.map(|(bytes, _)| *bytes),
+                    node: smallest.map(|(_, node)| node.clone()).unwrap_or_default(),
+                };
+                (*architecture, cost)
+            })
+            .collect()
     }
 
     /// How many references were answered with a digest (`None`) and how many were not, and why.
@@ -128,18 +173,19 @@ impl Known {
         self.is_behind |= is_new;
     }
 
-    /// Sums up, where all of the list is known and something is new. `content` is the list's hash.
-    pub fn sum_up(&mut self, config: &Config, content: &str) {
+    /// Sums up, where all of the list is known and something is new; whether there is a new sum. `content` is the list's
+    /// hash.
+    pub fn sum_up(&mut self, config: &Config, content: &str) -> bool {
         let is_of_list = self.sum.as_ref().is_some_and(|sum| sum.content == content);
         if is_of_list && !self.is_behind {
-            return;
+            return false;
         }
         self.is_behind = true;
         let all: Option<Vec<(&Image, &Inspected)>> = images(config)
             .map(|image| Some((image, self.inspected.get(&image.image)?)))
             .collect();
         let Some(all) = all else {
-            return;
+            return false;
         };
         let footprint = Footprint::of(all.iter().map(|(_, inspected)| *inspected));
         let bytes =
@@ -153,6 +199,7 @@ impl Known {
             absent: lacks.filter(|(_, absent)| !absent.is_empty()).collect(),
         });
         self.is_behind = false;
+        true
     }
 
     /// Takes in what a daemon before has written down of this list, where nothing is known yet.

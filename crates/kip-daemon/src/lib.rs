@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
-//! [`ownership`], [`original`], [`answers`], [`footprint`], [`known`], [`node_report`], [`source`], [`trouble`].
+//! [`ownership`], [`original`], [`answers`], [`footprint`], [`known`], [`status_page`], [`node_report`], [`source`], [`trouble`].
 //! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`registries`], [`inspect`], [`survey`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
@@ -45,6 +45,7 @@ pub mod settings;
 pub mod sizing;
 pub mod source;
 pub mod status;
+pub mod status_page;
 pub mod survey;
 pub mod trouble;
 

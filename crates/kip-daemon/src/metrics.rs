@@ -1,100 +1,30 @@
 //! Metrics, in the text format of Prometheus. All labels are from closed sets or from the configuration.
 
+mod labels;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use self::labels::{
+    AnswerLabel, ArchitectureLabel, CategoryLabel, CostLabels, ImageLabels, ReasonLabel,
+    ResultLabel, RoundLabels, StateLabel, VariableLabel, VersionLabel,
+};
+pub use self::labels::{ApplyResult, RoundResult};
 use crate::answers::Why;
 use crate::api_error::Category;
+use crate::architecture::Architecture;
 use crate::config::Problems;
+use crate::known::Cost;
 use crate::rollout::{Ending, Next};
 use crate::status::{ImageState, Status};
 use crate::trouble::Trouble;
-
-/// How an apply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum ApplyResult {
-    /// The `DaemonSet` was made.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    created,
-    /// The `DaemonSet` was changed.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    changed,
-    /// The `DaemonSet` was as it should be.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    unchanged,
-    /// The API server did not do it.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    failed,
-}
-
-/// How a round ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum RoundResult {
-    /// On every node.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    done,
-    /// Some nodes were left out.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    unfinished,
-    /// At its first node.
-    #[allow(non_camel_case_types, reason = "the word of the metric")]
-    stopped,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RoundLabels {
-    kind: &'static str,
-    result: RoundResult,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AnswerLabel {
-    answer: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabel {
-    result: ApplyResult,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CategoryLabel {
-    category: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VariableLabel {
-    variable: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ImageLabels {
-    image: String,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VersionLabel {
-    version: &'static str,
-}
 
 /// All metrics; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -112,6 +42,8 @@ pub struct Metrics {
     rollout_nodes: Family<StateLabel, Gauge>,
     troubles: Family<ReasonLabel, Gauge>,
     answers: Family<AnswerLabel, Gauge>,
+    list_bytes: Family<CostLabels, Gauge>,
+    smallest_disk: Family<ArchitectureLabel, Gauge>,
 }
 
 impl Metrics {
@@ -191,6 +123,17 @@ impl Metrics {
             "registry_answers",
             "Images of the list by what their registry has answered the daemon last",
             metrics.answers.clone(),
+        );
+        registry.register(
+            "list_bytes",
+            "What the list costs a node of each architecture: the bytes that it pulls, and an estimate of what they take on \
+             its disk",
+            metrics.list_bytes.clone(),
+        );
+        registry.register(
+            "smallest_disk_bytes",
+            "The smallest disk of the nodes of each architecture, as their pods tell",
+            metrics.smallest_disk.clone(),
         );
         metrics.show_zeros();
         (metrics, registry)
@@ -282,6 +225,25 @@ impl Metrics {
             self.answers
                 .get_or_create(&AnswerLabel { answer })
                 .set(to_i64(count));
+        }
+    }
+
+    /// What the list costs.
+    pub fn costs(&self, costs: &BTreeMap<Architecture, Cost>) {
+        self.list_bytes.clear();
+        self.smallest_disk.clear();
+        for (architecture, cost) in costs {
+            let architecture = architecture.as_str();
+            for (kind, bytes) in [("pulled", cost.pulled), ("on_disk", cost.on_disk)] {
+                let labels = CostLabels { architecture, kind };
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                self.list_bytes.get_or_create(&labels).set(bytes);
+            }
+            if let Some(disk) = cost.smallest_disk {
+                let labels = ArchitectureLabel { architecture };
+                let bytes = i64::try_from(disk).unwrap_or(i64::MAX);
+                self.smallest_disk.get_or_create(&labels).set(bytes);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::desired::content_hash_of;
 use crate::desired::names::COPY_SLEEP;
 use crate::events::{Notices, Reason};
+use crate::footprint::{TOO_MUCH, bytes, on_disk_factor};
 use crate::known::Known;
 use crate::metrics::Metrics;
 use crate::status::{ImageState, Status, summarize};
@@ -61,6 +62,7 @@ impl Reporter {
         };
         let status = summarize(group, content_hash, cluster);
         self.metrics.status(&status);
+        self.metrics.costs(&known.costs(&status));
         let complete = (status.complete_nodes, status.wanted_nodes);
         let is_new = self.complete.replace(complete) != Some(complete);
         if is_new && complete.1 > 0 && complete.0 == complete.1 {
@@ -71,7 +73,8 @@ impl Reporter {
             );
         }
         let told = self.tell_failures(config, desired, &status);
-        self.told = self.tell_unavailable(config, &status, known, told);
+        let told = self.tell_unavailable(config, &status, known, told);
+        self.told = self.tell_disk_share(&status, known, told);
         status
     }
 
@@ -107,6 +110,35 @@ impl Reporter {
                 self.notices.tell(Reason::ImageUnavailable, subject, text);
             }
             still.insert(key, why.to_owned());
+        }
+        still
+    }
+
+    /// Where the list takes much of a node's disk. Gives back what is told now, added to `still`.
+    fn tell_disk_share(
+        &self,
+        status: &Status,
+        known: &Known,
+        mut still: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        for (architecture, cost) in known.costs(status) {
+            if !cost.is_too_much() {
+                continue;
+            }
+            let key = format!("disk: {architecture}");
+            if !self.told.contains_key(&key) {
+                let (taken, node) = (bytes(cost.on_disk), cost.node);
+                let disk = cost.smallest_disk.map(bytes).unwrap_or_default();
+                warn!(taken, node, disk, "the list takes much of a node's disk");
+                let text = format!(
+                    "the images take about {taken} of the {disk} of the disk of node {node}, more than {TOO_MUCH} %: kubelet \
+                     cannot remove images that are held; make the list shorter, or the disk larger (an estimate: {} times \
+                     what is pulled)",
+                    on_disk_factor()
+                );
+                self.notices.tell(Reason::DiskShare, key.as_str(), text);
+            }
+            still.insert(key, String::new());
         }
         still
     }
@@ -231,5 +263,46 @@ fn hint(failure: &Failure, desired: &DaemonSet) -> String {
              made anew with other content: {names} in the namespace {namespace})"
         ),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::architecture::Architecture;
+    use crate::events::Notice;
+
+    /// Where the disk of a node of amd64 has this many bytes, and the list is 1000 bytes to pull.
+    fn told(disk: u64) -> Option<String> {
+        let (notices, mut told) = Notices::channel();
+        let (metrics, _) = Metrics::new();
+        let reporter = Reporter::new(metrics, notices);
+        let mut known = Known::default();
+        known.restore(
+            r#"{"content": "list", "bytes": {"amd64": 1000, "arm64": 9000000}}"#,
+            "list",
+        );
+        let status = Status {
+            disks: BTreeMap::from([(Architecture::Amd64, (disk, "n1".to_owned()))]),
+            ..Status::default()
+        };
+        let still = reporter.tell_disk_share(&status, &known, BTreeMap::new());
+        let text = told.try_recv().ok().map(|notice| match notice {
+            Notice::Tell { text, .. } => text,
+            Notice::About(_) => String::new(),
+        });
+        assert_eq!(still.is_empty(), text.is_none());
+        text
+    }
+
+    #[test]
+    fn a_list_that_takes_more_than_a_quarter_of_a_disk_is_told_with_the_node() {
+        // 4.5 times what is pulled.
+        assert_eq!(told(18_000), None);
+        let text = told(17_999).expect("it is told");
+        assert!(
+            text.contains("4.4Ki of the 17.6Ki of the disk of node n1"),
+            "{text}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP port: `/livez`, `/readyz`, `/metrics`.
+//! The HTTP port: `/livez`, `/readyz`, `/status`, `/metrics`.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +21,8 @@ use crate::metrics;
 pub struct Health {
     /// Why the daemon is not ready; `None` when it is.
     unready: watch::Sender<Option<String>>,
+    /// Where things stand, as JSON.
+    page: watch::Sender<String>,
     started: Instant,
     /// When the controller's loop last turned, in milliseconds after `started`.
     turned: Arc<AtomicU64>,
@@ -36,6 +38,7 @@ impl Health {
     pub fn new(unready: &str) -> Self {
         Self {
             unready: watch::Sender::new(Some(unready.to_owned())),
+            page: watch::Sender::new("{}".to_owned()),
             started: Instant::now(),
             turned: Arc::default(),
         }
@@ -49,6 +52,11 @@ impl Health {
     /// No valid configuration has been applied yet, for this reason.
     pub fn unready(&self, why: String) {
         self.unready.send_replace(Some(why));
+    }
+
+    /// Where things stand now, as JSON.
+    pub fn show(&self, page: String) {
+        self.page.send_replace(page);
     }
 
     /// The controller's loop turns.
@@ -85,10 +93,11 @@ pub async fn serve(listener: TcpListener, health: Health, registry: Registry) ->
 }
 
 fn router(health: Health, registry: Arc<Registry>) -> Router {
-    let alive = health.clone();
+    let (alive, shown) = (health.clone(), health.clone());
     Router::new()
         .route("/livez", get(async move || livez(&alive)))
         .route("/readyz", get(async move || readyz(&health)))
+        .route("/status", get(async move || page(&shown)))
         .route("/metrics", get(async move || scrape(&registry)))
 }
 
@@ -108,6 +117,11 @@ fn readyz(health: &Health) -> impl IntoResponse + use<> {
             format!("not ready: {why}\n"),
         ),
     }
+}
+
+fn page(health: &Health) -> impl IntoResponse + use<> {
+    let page = health.page.borrow().clone();
+    ([(header::CONTENT_TYPE, "application/json")], page)
 }
 
 fn scrape(registry: &Registry) -> impl IntoResponse + use<> {

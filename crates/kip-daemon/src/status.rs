@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::architecture::Architecture;
 use crate::cluster::{Cluster, ContainerState, Duty, Failure, FailureKind, PodFacts, Seen};
 use crate::config::Group;
 use crate::config::images::Image;
@@ -59,6 +60,8 @@ pub struct Status {
     pub init_failure: Option<(String, Failure)>,
     /// On how many nodes there is which trouble.
     pub troubles: BTreeMap<Trouble, usize>,
+    /// The smallest disk of the nodes of each architecture, as far as their pods have told: bytes, and the node.
+    pub disks: BTreeMap<Architecture, (u64, String)>,
 }
 
 impl Status {
@@ -123,6 +126,14 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
     status.empty_nodes = wanted_nodes.saturating_sub(holders.len());
     let mut images: Vec<ImageStatus> = vec![ImageStatus::default(); group.images.len()];
     for (node, pods) in by_node {
+        let report = pods.iter().find_map(|pod| pod.node_report);
+        if let Some((architecture, disk)) = report.and_then(|it| Some((it.architecture, it.disk?)))
+        {
+            let smallest = status.disks.get(&architecture).map(|(bytes, _)| *bytes);
+            if smallest.is_none_or(|smallest| disk < smallest) {
+                status.disks.insert(architecture, (disk, node.to_owned()));
+            }
+        }
         let mut is_complete = holders.contains(node);
         let mut troubles: BTreeSet<Trouble> = of_pods(&pods, content_hash).collect();
         for (image, entry) in images.iter_mut().zip(&group.images) {

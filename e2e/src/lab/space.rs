@@ -182,14 +182,22 @@ impl Space {
             .context("the daemon has no pod")
     }
 
-    /// The daemon's own metrics page, by the API server's proxy.
+    /// The daemon's own metrics page.
     ///
     /// # Errors
     /// When it cannot be had.
     pub async fn metrics(&self) -> Result<String> {
+        self.page("metrics").await
+    }
+
+    /// A page of the daemon's HTTP port, by the API server's proxy.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn page(&self, name: &str) -> Result<String> {
         let pod = self.daemon_pod().await?.name_any();
         let path = format!(
-            "/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics",
+            "/api/v1/namespaces/{}/pods/{pod}:8080/proxy/{name}",
             self.name
         );
         Ok(self

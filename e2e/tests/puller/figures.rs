@@ -156,7 +156,7 @@ fn median(values: &mut [u64]) -> u64 {
     values[values.len() / 2]
 }
 
-fn resident_kilobytes(pid: &str) -> Result<u64> {
+pub(super) fn resident_kilobytes(pid: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status
         .lines()

@@ -34,6 +34,7 @@ async fn a_restarted_or_killed_daemon_restarts_no_pod_and_asks_no_registry() {
     space::within("restart", async |space| {
         let entries = setup::push_images(&space.cluster, 3, 64);
         setup::installed(space, &entries).await;
+        setup::sum_is_written(space).await;
         let before = space.fingerprints().await.unwrap();
         let registry = space.cluster.registry_log().unwrap();
 

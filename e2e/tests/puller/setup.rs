@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Config, Entry, Image, Layer};
 use kip_e2e::lab::cluster::repository;
 use kip_e2e::lab::space::container_status;
-use kip_e2e::lab::{Cluster, Daemon, Release, Space};
+use kip_e2e::lab::{Cluster, Daemon, Release, Space, eventually};
 use kip_e2e::samples::{self, Edition};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -51,6 +51,21 @@ pub(crate) fn push_anew(cluster: &Cluster, reference: &str, kibibytes: usize) {
         .registry_client()
         .push(repository, tag, &image)
         .expect("the registry takes the image");
+}
+
+/// Pushes one small image under all of these references.
+pub(crate) fn push_tags(cluster: &Cluster, references: &[String]) {
+    let layer = Layer::new(&[Entry::file("file", noise(&cluster.unique(), 1024))]);
+    let layer = layer.expect("a layer can be made");
+    let image = Image::new(vec![layer], &Config::default()).expect("an image can be made");
+    let registry = cluster.registry_client();
+    for reference in references {
+        let (_, name) = reference.split_once('/').expect("it names the registry");
+        let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
+        registry
+            .push(repository, tag, &image)
+            .expect("the registry takes the image");
+    }
 }
 
 /// Takes the image of this reference out of the registry.
@@ -134,6 +149,17 @@ pub(crate) async fn installed(space: &Space, entries: &Entries) -> Release {
         .expect("helm install");
     space.all_held(entries).await;
     release
+}
+
+/// Waits until what the list costs is on the DaemonSet: from then on a daemon that starts asks no registry for it.
+pub(crate) async fn sum_is_written(space: &Space) {
+    eventually("the sum is on the DaemonSet", async || {
+        let daemonset = space.daemonset().await?;
+        let sum = daemonset.annotations().get("kubernetes-image-puller/sum");
+        anyhow::ensure!(sum.is_some(), "{:?}", daemonset.annotations());
+        Ok(())
+    })
+    .await;
 }
 
 /// A daemon on this machine, with a list of its own and pods that run nowhere: for what needs no node.

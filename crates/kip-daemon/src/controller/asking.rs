@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Controller, Memory};
@@ -39,6 +40,23 @@ impl Controller {
         }
     }
 
+    /// What is known of the images is made one sum of the list.
+    pub(super) fn sum_up_what_is_known(&self, memory: &mut Memory) {
+        let applied = memory.applied.as_ref();
+        let content = applied.and_then(|applied| content_hash_of(&applied.desired));
+        if let (Some(config), Some(content)) = (self.source.in_force(), content) {
+            if let Seen::Present(live) = &memory.cluster.live
+                && let Some(text) = live.annotations.get(SUM)
+            {
+                memory.known.restore(text, content);
+            }
+            if memory.known.sum_up(config, content) {
+                // It is written down at once: who comes after a restart need not ask.
+                memory.look_at = Instant::now();
+            }
+        }
+    }
+
     /// Images that some node does not have yet are asked for at once: a mistake in a name is told before nodes try. So are
     /// those whose size is not known. What a daemon before has learnt is written down, so that a restart asks nobody.
     pub(super) fn ask_for_what_is_new(&self, memory: &mut Memory) {
@@ -49,18 +67,6 @@ impl Controller {
             return;
         }
         let (known, status) = (&mut memory.known, &memory.status);
-        if let Some(content) = memory
-            .applied
-            .as_ref()
-            .and_then(|it| content_hash_of(&it.desired))
-        {
-            if let Seen::Present(live) = &memory.cluster.live
-                && let Some(text) = live.annotations.get(SUM)
-            {
-                known.restore(text, content);
-            }
-            known.sum_up(config, content);
-        }
         let is_summed_up = known.is_summed_up();
         let is_wanted = |known: &Known, image: &Image| {
             let is_missing = status.missing_on(&image.name) > 0;

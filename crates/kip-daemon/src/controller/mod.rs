@@ -35,6 +35,7 @@ use crate::schedule::Schedule;
 use crate::server::{HEARTBEAT, Health};
 use crate::source::ConfigSource;
 use crate::status::Status;
+use crate::status_page::StatusPage;
 use crate::trouble::Trouble;
 
 use self::missing::{Missing, refusal};
@@ -305,6 +306,7 @@ impl Controller {
     /// Where things stand, for metrics and Events.
     fn sum_up(&self, memory: &mut Memory) {
         memory.status_due = None;
+        self.sum_up_what_is_known(memory);
         if let Some(config) = self.source.in_force()
             && let Some(applied) = &memory.applied
         {
@@ -325,8 +327,12 @@ impl Controller {
                 }
             }
             self.metrics.troubles(&troubles);
-            memory.status = status;
+            memory.status = Status { troubles, ..status };
             self.ask_for_what_is_new(memory);
+            let page = StatusPage::new(config, &memory.status, &memory.known);
+            // Texts and numbers can always be written.
+            self.health
+                .show(serde_json::to_string(&page).unwrap_or_default());
         }
     }
 

@@ -4,14 +4,10 @@ use std::fmt::Write as _;
 
 use super::{Answer, Unknown};
 use crate::architecture::Architecture;
-use crate::footprint::{Footprint, on_disk, on_disk_factor};
+use crate::footprint::{Footprint, TOO_MUCH, bytes, on_disk, on_disk_factor};
 use crate::inspect::{Fit, Inspected};
 use crate::sizing::amount::Amount;
 use crate::sizing::{aligned, percent};
-
-/// A list that takes more of a node's disk than this, in hundredths, leaves too little for what the node is for.
-/// kubelet begins to remove images at 85 % (`imageGCHighThresholdPercent`), and cannot remove these.
-const TOO_MUCH: i128 = 25;
 
 /// So many platforms are named in a message.
 const NAMED: usize = 8;
@@ -179,7 +175,7 @@ fn sums(
 fn too_much(architecture: Architecture, footprint: &Footprint, disk: Amount) -> Option<String> {
     let stored = on_disk(footprint.node(architecture));
     let taken = Amount::bytes(i128::from(stored));
-    if taken.milli().saturating_mul(100) <= disk.milli().saturating_mul(TOO_MUCH) {
+    if taken.milli().saturating_mul(100) <= disk.milli().saturating_mul(TOO_MUCH.into()) {
         return None;
     }
     Some(format!(
@@ -193,25 +189,6 @@ fn too_much(architecture: Architecture, footprint: &Footprint, disk: Amount) -> 
 fn list(architectures: &[&Architecture], word: &str) -> String {
     let names: Vec<String> = architectures.iter().map(ToString::to_string).collect();
     names.join(&format!(" {word} "))
-}
-
-/// A number of bytes for people: rounded up, in tenths of a unit.
-fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    let mut unit = 1_u64;
-    let mut name = "";
-    for larger in UNITS {
-        if bytes / 1024 < unit {
-            break;
-        }
-        unit <<= 10;
-        name = larger;
-    }
-    if name.is_empty() {
-        return bytes.to_string();
-    }
-    let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(unit));
-    format!("{}.{}{name}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
