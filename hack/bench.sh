@@ -11,7 +11,7 @@ trap 'rm -f "$log"' EXIT
 
 {
   cargo test --locked -p kip-sleep --features freestanding --profile sleep --test figures -- --nocapture
-  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm figures:: made_again_within_a_second hardly_longer_than_a_bare outlives_the_api_server silently_cut a_refresh_brings_a_moved_tag adoption::
+  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm figures:: made_again_within_a_second hardly_longer_than_a_bare outlives_the_api_server silently_cut a_refresh_brings_a_moved_tag a_refresh_is_one_request five_hundred_tags adoption::
 } >"$log" 2>&1 || { cat "$log"; exit 1; }
 
 printf 'machine: %s, %s processors, %s, kernel %s\n' \

@@ -1,11 +1,10 @@
 //! The command line of the image puller: the only place that reads the environment, and that exits.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use kip_daemon::api_error::chain;
@@ -239,7 +238,7 @@ fn check(settings: &Settings, scale: &Scale) -> ExitCode {
     if !scale.registries {
         return printed;
     }
-    match survey(&config, scale) {
+    match survey(&config, scale, identity.registry_ca_file.as_deref()) {
         Ok(report) => {
             for line in &report.complaints {
                 complain(format_args!("{line}"));
@@ -252,14 +251,18 @@ fn check(settings: &Settings, scale: &Scale) -> ExitCode {
             }
         }
         Err(error) => {
-            complain(format_args!("kip-daemon: {error}"));
+            complain(format_args!("kip-daemon: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Asks the registries for the whole list.
-fn survey(config: &Config, scale: &Scale) -> Result<survey::Report, Box<dyn Error>> {
+fn survey(
+    config: &Config,
+    scale: &Scale,
+    ca_file: Option<&Path>,
+) -> anyhow::Result<survey::Report> {
     let docker = match &scale.docker_config {
         Some(path) => DockerConfig::read(path)?,
         None => DockerConfig::read_default(|name| std::env::var_os(name))?,
@@ -267,7 +270,7 @@ fn survey(config: &Config, scale: &Scale) -> Result<survey::Report, Box<dyn Erro
     for warning in &docker.warnings {
         complain(format_args!("{warning}"));
     }
-    let client = survey::client(&config.registries)?;
+    let client = survey::client(&config.registries, ca_file)?;
     let images = config.groups.iter().flat_map(|group| &group.images);
     let answers = runtime()?.block_on(survey::ask(&client, &docker, images));
     let architectures = survey::architectures(config);

@@ -3,12 +3,13 @@
 mod text;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use kip_image::Reference;
-use kip_registry::{Client, Kind, Proxies, Retries, Settings, SettingsError, Unreachable};
+use kip_registry::{Client, Kind, Retries, Settings, Unreachable};
 
 pub use self::text::{Report, report};
 use crate::api_error::chain;
@@ -18,6 +19,7 @@ use crate::config::images::Image;
 use crate::config::registries::Registries;
 use crate::docker_config::DockerConfig;
 use crate::inspect::{self, Inspected};
+use crate::registries;
 
 /// Registries are asked for so many images at a time.
 const AT_ONCE: usize = 8;
@@ -56,14 +58,12 @@ pub struct Unknown {
 /// A client for one look at the registries.
 ///
 /// # Errors
-/// The proxies of the environment, or the hosts of the configuration, cannot be used.
-pub fn client(registries: &Registries) -> Result<Client, SettingsError> {
-    Client::new(Settings {
-        plain_http: registries.plain_http.clone(),
-        proxies: Proxies::from_env(),
+/// The proxies of the environment, the hosts of the configuration, or the authorities of the file cannot be used.
+pub fn client(registries: &Registries, ca_file: Option<&Path>) -> anyhow::Result<Client> {
+    Ok(Client::new(Settings {
         retries: RETRIES,
-        ..Settings::default()
-    })
+        ..registries::settings(&registries.plain_http, ca_file)?
+    })?)
 }
 
 /// The architectures of the nodes that the list is for, as far as the node selector tells.

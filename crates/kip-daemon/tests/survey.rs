@@ -300,3 +300,36 @@ fn options_of_the_registries_need_them_and_check() {
         assert_eq!(text(&output.stdout), "", "{arguments:?}");
     }
 }
+
+#[test]
+fn a_registry_of_an_authority_of_your_own_is_asked_when_its_file_is_named() {
+    let registry = Registry::with_tls();
+    registry.image("app:1", "amd64", &[b"abc"]);
+    let ca = registry.file("ca.crt").display().to_string();
+    // The settings of this test name each host as one without TLS, unless the list is written in the environment.
+    let list = format!("app={}/app:1", registry.host());
+    let ask = |ca: &str| {
+        let settings = [
+            ("IMAGES", list.as_str()),
+            ("REGISTRY_CA_FILE", ca),
+            ("PLAIN_HTTP_REGISTRIES", ""),
+        ];
+        let output = output(&["check", "--registries"], settings);
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (status, said, complaints) = ask(&ca);
+    assert_eq!(status, Some(0), "{complaints}");
+    assert!(said.contains("a node pulls"), "{said}");
+    let (status, _, complaints) = ask("");
+    assert_eq!(status, Some(1), "{complaints}");
+    let (status, _, complaints) = ask("/nowhere/ca.crt");
+    assert_eq!(status, Some(1));
+    assert!(
+        complaints.contains("REGISTRY_CA_FILE=/nowhere/ca.crt: the file cannot be read"),
+        "{complaints}"
+    );
+}

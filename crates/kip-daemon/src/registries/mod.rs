@@ -3,7 +3,7 @@
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -78,7 +78,8 @@ impl Asker {
     }
 
     fn begin(&self, question: Question, reach: &Reach) -> anyhow::Result<AbortHandle> {
-        let client = self.client(reach)?;
+        // Made anew for each question: the file may have changed, and tokens are for an hour at most.
+        let client = Client::new(settings(&reach.plain_http, self.ca_file.as_deref())?)?;
         let names = reach.pull_secrets.clone();
         let known = reach.inspected.clone();
         let (secrets, tx) = (self.secrets.clone(), self.tx.clone());
@@ -92,26 +93,30 @@ impl Asker {
         });
         Ok(task.abort_handle())
     }
+}
 
-    /// Made anew for each question: the file may have changed, and tokens are for an hour at most.
-    fn client(&self, reach: &Reach) -> anyhow::Result<Client> {
-        let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| {
-                format!(
-                    "REGISTRY_CA_FILE={}: the file cannot be read",
-                    path.display()
-                )
-            })
+/// How a client reaches registries: those named without TLS, the others also by the authorities of this file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn settings(plain_http: &BTreeSet<String>, ca_file: Option<&Path>) -> anyhow::Result<Settings> {
+    let read = |path: &Path| {
+        let context = || {
+            format!(
+                "REGISTRY_CA_FILE={}: the file cannot be read",
+                path.display()
+            )
         };
-        let ca = self.ca_file.as_ref().map(read).transpose()?;
-        Ok(Client::new(Settings {
-            plain_http: reach.plain_http.clone(),
-            extra_ca: ca.into_iter().collect(),
-            proxies: Proxies::from_env(),
-            user_agent: concat!("kip-daemon/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..Settings::default()
-        })?)
-    }
+        std::fs::read(path).with_context(context)
+    };
+    let ca = ca_file.map(read).transpose()?;
+    Ok(Settings {
+        plain_http: plain_http.clone(),
+        extra_ca: ca.into_iter().collect(),
+        proxies: Proxies::from_env(),
+        user_agent: concat!("kip-daemon/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..Settings::default()
+    })
 }
 
 /// The references, by digest, that are to be looked into.

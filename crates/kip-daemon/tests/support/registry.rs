@@ -49,20 +49,53 @@ impl Registry {
         )
     }
 
+    /// One that speaks TLS, by a certificate for 127.0.0.1 that only who has the file `ca.crt` trusts.
+    #[allow(dead_code, reason = "one of two tests that have this module needs it")]
+    pub(crate) fn with_tls() -> Self {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+        let own = own.expect("a certificate");
+        let tls = "addr: '127.0.0.1:0', tls: {certificate: FOLDER/ca.crt, key: FOLDER/key}";
+        let files = [
+            ("ca.crt", own.cert.pem()),
+            ("key", own.signing_key.serialize_pem()),
+        ];
+        Self::serve(tls, "", Vec::new(), &files)
+    }
+
+    /// A file beside the registry.
+    #[allow(dead_code, reason = "one of two tests that have this module needs it")]
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn start(auth: &str, credentials: Vec<Credential>) -> Self {
+        Self::serve("addr: '127.0.0.1:0'", auth, credentials, &[])
+    }
+
+    fn serve(
+        http: &str,
+        auth: &str,
+        credentials: Vec<Credential>,
+        files: &[(&str, String)],
+    ) -> Self {
         let folder = TempDir::with_prefix("kip-daemon-").expect("a temporary folder");
         fs::write(folder.path().join("htpasswd"), HTPASSWD).expect("the password file");
-        let config = "version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: FOLDER/data}}\n\
-                      http: {addr: '127.0.0.1:0'}\n"
-            .to_owned();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).expect("a file");
+        }
+        let config = format!(
+            "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: FOLDER/data}}}}\n\
+             http: {{{http}}}\n"
+        );
         let path = folder.path().display().to_string();
         let config = (config + auth).replace("FOLDER", &path);
         fs::write(folder.path().join("config.yaml"), config).expect("the registry's config");
         let process = Process::serve(&folder.path().join("config.yaml"));
-        let settings = Settings {
-            plain_http: [process.address.clone()].into(),
-            ..Settings::default()
-        };
+        let mut settings = Settings::default();
+        match files {
+            [] => drop(settings.plain_http.insert(process.address.clone())),
+            [(_, ca), ..] => settings.extra_ca.push(ca.clone().into_bytes()),
+        }
         Self {
             process,
             folder,
