@@ -54,6 +54,8 @@ pub enum Why {
     NotFound,
     /// It does not give it to who asks.
     Credentials,
+    /// What it has by that name is no image.
+    NoImage,
     /// It was asked too often.
     RateLimited,
     /// There is no way to it, or it fails.
@@ -64,9 +66,10 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NotFound,
         Self::Credentials,
+        Self::NoImage,
         Self::RateLimited,
         Self::Unreachable,
         Self::Failed,
@@ -77,6 +80,7 @@ impl Why {
         match self {
             Self::NotFound => "not_found",
             Self::Credentials => "credentials",
+            Self::NoImage => "no_image",
             Self::RateLimited => "rate_limited",
             Self::Unreachable => "unreachable",
             Self::Failed => "failed",
@@ -85,7 +89,7 @@ impl Why {
 
     /// Whether the registry has decided: the same question gets the same answer until somebody changes something.
     pub fn is_decided(self) -> bool {
-        matches!(self, Self::NotFound | Self::Credentials)
+        matches!(self, Self::NotFound | Self::Credentials | Self::NoImage)
     }
 }
 

@@ -173,6 +173,11 @@ impl Known {
         self.is_behind |= is_new;
     }
 
+    /// Takes in that a reference is no image.
+    pub fn note_no_image(&mut self, reference: String, no: NoAnswer) {
+        self.answers.insert(reference, Err(no));
+    }
+
     /// Sums up, where all of the list is known and something is new; whether there is a new sum. `content` is the list's
     /// hash.
     pub fn sum_up(&mut self, config: &Config, content: &str) -> bool {

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use crate::answers::Answers;
+use crate::answers::{Answers, NoAnswer};
 use crate::api_error::{Category, Pauses, advice, bounded, chain};
 use crate::cluster::{DeploymentFacts, Live, PodFacts, PodList};
 use crate::desired::Flavour;
@@ -47,7 +47,7 @@ pub enum Observation {
     /// What the registries have answered.
     Answers(Answers),
     /// What a reference of the list is, by its registry.
-    Inspected(String, Box<Inspected>),
+    Inspected(String, Result<Box<Inspected>, NoAnswer>),
 }
 
 /// Where observations go: observers --see--> controller.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, reason = "these are tests, and so are their helpers")]
 
+#[path = "inspect/asking.rs"]
+mod asking;
 #[path = "support/registry.rs"]
 mod registry;
 

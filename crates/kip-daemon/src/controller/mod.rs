@@ -176,8 +176,12 @@ impl Controller {
             // What was applied is forgotten, so it is applied again.
             Observation::Tick => memory.applied = None,
             Observation::Answers(answers) => self.take_answers(answers, memory),
-            Observation::Inspected(image, inspected) => {
+            Observation::Inspected(image, Ok(inspected)) => {
                 memory.known.note_inspected(image, *inspected);
+            }
+            Observation::Inspected(image, Err(no)) => {
+                memory.known.note_no_image(image, no);
+                self.metrics.answers(&memory.known.counts());
             }
         }
         memory.pace.soon(now);

@@ -152,7 +152,12 @@ async fn inspect_all(
         }
         let credentials = credentials(keyring, &reference);
         match inspect::inspect(client, &reference, &credentials).await {
-            Ok(inspected) => Some((image, inspected)),
+            Ok(inspected) => Some((image, Ok(Box::new(inspected)))),
+            Err(error @ inspect::Error::NoImage { .. }) => {
+                let words = chain(&error);
+                let why = Why::NoImage;
+                Some((image, Err(NoAnswer { why, words })))
+            }
             Err(error) => {
                 debug!(
                     image,
@@ -166,8 +171,7 @@ async fn inspect_all(
     let mut found = stream::iter(images.into_iter().map(inspect)).buffer_unordered(AT_ONCE);
     while let Some(found) = found.next().await {
         if let Some((image, inspected)) = found {
-            let seen = Observation::Inspected(image, Box::new(inspected));
-            let _ = tx.send(seen).await;
+            let _ = tx.send(Observation::Inspected(image, inspected)).await;
         }
     }
 }
