@@ -34,6 +34,23 @@ impl Private {
     /// # Errors
     /// When the cluster is not a local one, or the registry's program is not there.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
+        Self::start_with(cluster, None).await
+    }
+
+    /// Starts it with TLS, by an authority of its own that the nodes are told to trust.
+    ///
+    /// # Errors
+    /// As [`Private::start`].
+    pub async fn start_with_tls(cluster: &Cluster) -> Result<(Self, String)> {
+        let (host, _) = cluster.registry.split_once(':').context("HOST:PORT")?;
+        let own = rcgen::generate_simple_self_signed([host.to_owned()])?;
+        let certificate = own.cert.pem();
+        let pair = (certificate.as_str(), own.signing_key.serialize_pem());
+        let private = Self::start_with(cluster, Some(pair)).await?;
+        Ok((private, certificate))
+    }
+
+    async fn start_with(cluster: &Cluster, tls: Option<(&str, String)>) -> Result<Self> {
         let root = std::env::var("KIP_CLUSTER_DIR").context("this needs the local cluster")?;
         let root = Path::new(&root);
         let (host, _) = cluster.registry.split_once(':').context("HOST:PORT")?;
@@ -43,13 +60,23 @@ impl Private {
         fs::create_dir_all(&folder)?;
         let users = USERS.map(|user| format!("{user}:{HASH}\n")).concat();
         fs::write(folder.join("users"), users)?;
-        let config = json!({
+        let mut config = json!({
             "version": 0.1,
             "log": {"level": "warn"},
             "storage": {"filesystem": {"rootdirectory": root.join("registry")}},
             "auth": {"htpasswd": {"realm": "private", "path": folder.join("users")}},
             "http": {"addr": address, "secret": "of no use here"},
         });
+        let mut scheme = "http";
+        let mut trust = String::new();
+        if let Some((certificate, key)) = tls {
+            let [ca, key_file] = ["ca.crt", "key"].map(|name| folder.join(name));
+            fs::write(&ca, certificate)?;
+            fs::write(&key_file, key)?;
+            config["http"]["tls"] = json!({"certificate": ca, "key": key_file});
+            scheme = "https";
+            trust = format!("ca = {:?}\n", ca.display().to_string());
+        }
         fs::write(folder.join("registry.yaml"), config.to_string())?;
         let mut private = Self {
             address,
@@ -61,9 +88,9 @@ impl Private {
             let hosts = root.join("n").join(node).join("registries");
             let hosts = hosts.join(&private.address);
             fs::create_dir_all(&hosts)?;
-            let url = format!("http://{}", private.address);
+            let url = format!("{scheme}://{}", private.address);
             let text = format!(
-                "server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
+                "server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n{trust}"
             );
             fs::write(hosts.join("hosts.toml"), text)?;
             private.hosts.push(hosts);

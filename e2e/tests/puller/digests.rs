@@ -5,7 +5,7 @@
     reason = "a test fails by a panic, in its helper functions as well"
 )]
 
-use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use kip_e2e::lab::logs::RegistryLog;
 use kip_e2e::lab::private::USERS;
 use kip_e2e::lab::{Cluster, Private, Recorder, Release, Space, eventually, space};
@@ -240,6 +240,37 @@ async fn what_the_daemon_cannot_ask_one_node_asks_or_nobody() {
         let log = private.log().unwrap();
         refresh(space, "never").await;
         assert_eq!(log.requests().unwrap(), [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_registry_of_an_authority_of_your_own_is_asked_when_the_chart_is_told() {
+    space::within("authority", async |space| {
+        let (private, certificate) = Private::start_with_tls(&space.cluster).await.unwrap();
+        let entries = push_private(&space.cluster, &private, 2);
+        make_secret(space, &private.secret(SECRET, USERS[0])).await;
+        let authorities =
+            json!({"metadata": {"name": "our-ca"}, "data": {"bundle.pem": certificate}});
+        let authorities: ConfigMap = serde_json::from_value(authorities).unwrap();
+        let create = PostParams::default();
+        space
+            .api::<ConfigMap>()
+            .create(&create, &authorities)
+            .await
+            .unwrap();
+        let mut values = values(&entries);
+        values["configMap.imagePullSecrets"] = json!(SECRET);
+        values["configMap.plainHttpRegistries"] = json!("");
+        values["registryCA.configMap"] = json!("our-ca");
+        values["registryCA.key"] = json!("bundle.pem");
+        Release::install(&space.name, &values).await.unwrap();
+        space.all_held(&entries).await;
+        let log = private.log().unwrap();
+        refresh(space, "by TLS").await;
+        let (daemon, nodes) = asked(&log);
+        assert!(daemon.len() >= 2, "{daemon:?}");
+        assert_eq!(nodes, [""; 0]);
     })
     .await;
 }
