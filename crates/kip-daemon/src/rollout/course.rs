@@ -217,6 +217,8 @@ impl<'a> Rollout<'a> {
                 let request = round.request.take();
                 annotations.extend(request.map(|request| (REFRESH_HANDLED, request)));
                 annotations.insert(REFRESHED_AT, self.facts.now.to_string());
+                // Where there was nothing to bring, or no node, nothing has failed either.
+                round.proven = true;
                 if let Some(digests) = self.later_digests(&round) {
                     annotations.insert(DIGESTS, digests);
                 }

@@ -81,6 +81,22 @@ fn what_the_daemon_cannot_ask_for_one_node_asks_for() {
 }
 
 #[test]
+fn unchanged_refreshes_follow_the_interval_however_short_it_is() {
+    let short = ("CACHING_INTERVAL_HOURS", "30s");
+    for nodes in [1, 4] {
+        let settings = [("IMAGES", "a=a:1;b=b:1"), WAVES_OF_THREE, short];
+        let mut world = World::new(5, nodes, config(&settings), registry());
+        world.settle(MOST);
+        for round in 1..6 {
+            world.heads.set(0);
+            world.pass(Duration::from_secs(31));
+            world.settle(MOST);
+            assert_eq!(world.heads.get(), 2, "refresh {round} of {nodes} nodes");
+        }
+    }
+}
+
+#[test]
 fn what_the_registry_does_not_have_no_node_asks_for() {
     for fallback in ["node", "never"] {
         let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)]);
