@@ -318,7 +318,8 @@ fn containers(pod: &Pod) -> impl Iterator<Item = &Container> {
 fn image_id(image: &str, content: Option<u32>) -> String {
     let repository = image.rsplit_once(':').map_or(image, |(name, _)| name);
     content.map_or_else(String::new, |content| {
-        format!("{repository}@sha256:{content:064x}")
+        // The daemon tells digests apart by their beginnings.
+        format!("{repository}@sha256:{content:016x}{:048}", 0)
     })
 }
 

@@ -146,7 +146,7 @@ fn contents(stage: &Stage<'_>, image: &str) -> BTreeMap<u64, usize> {
         let running = tale::running(pod);
         let (_, id) = running.get(image).expect("the image is held");
         let digits = id.rsplit(':').next().unwrap_or_default();
-        let content = u64::from_str_radix(digits.trim_start_matches('0'), 16).expect("a number");
+        let content = u64::from_str_radix(&digits[..16], 16).expect("a number");
         *counts.entry(content).or_default() += 1;
     }
     counts
