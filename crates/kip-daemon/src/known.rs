@@ -229,13 +229,11 @@ impl Known {
         self.bad_secrets.clear();
     }
 
-    /// What had no answer may be asked for again.
+    /// What had no answer may be asked for again, and secrets may be read again: somebody may have mended them.
     pub fn forget_failures(&mut self) {
-        for (reference, answer) in &self.answers {
-            if answer.is_err() {
-                self.asked.remove(reference);
-            }
-        }
+        let answers = &self.answers;
+        let is_answered = |reference: &String| answers.get(reference).is_some_and(Result::is_ok);
+        self.asked.retain(is_answered);
     }
 
     /// Whether it was not asked for yet; from now on it was.

@@ -2,14 +2,12 @@
 
 mod text;
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use kip_image::Reference;
-use kip_registry::{Client, Kind, Retries, Settings, Unreachable};
+use kip_registry::{Client, Retries, Settings};
 
 pub use self::text::{Report, report};
 use crate::api_error::chain;
@@ -19,7 +17,7 @@ use crate::config::images::Image;
 use crate::config::registries::Registries;
 use crate::docker_config::DockerConfig;
 use crate::inspect::{self, Inspected};
-use crate::registries;
+use crate::registries::{self, Lost};
 
 /// Registries are asked for so many images at a time.
 const AT_ONCE: usize = 8;
@@ -98,10 +96,6 @@ pub async fn ask<'a>(
         .await
 }
 
-/// The registries to which there is no way. Of a list of hundreds of images nobody wants to wait for each.
-#[derive(Default)]
-struct Lost(Mutex<BTreeMap<String, String>>);
-
 async fn one(
     client: &Client,
     docker: &DockerConfig,
@@ -125,10 +119,8 @@ async fn one(
             reason: bounded(&chain(&error)),
             is_final: error.is_final(),
         };
-        if let inspect::Error::Registry(error) = &error
-            && is_no_way(error.kind())
-        {
-            lost.learn(reference.registry(), &unknown.reason);
+        if let inspect::Error::Registry(error) = &error {
+            lost.learn(reference.registry(), error.kind(), &unknown.reason);
         }
         unknown
     })
@@ -141,28 +133,4 @@ fn bounded(reason: &str) -> String {
         line.push('…');
     }
     line.replace(char::is_control, " ")
-}
-
-/// Whether no image of the registry would fare better now.
-fn is_no_way(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Tls
-            | Kind::Unreachable(
-                Unreachable::Dns | Unreachable::Connect | Unreachable::Timeout | Unreachable::Proxy
-            )
-    )
-}
-
-impl Lost {
-    fn reason(&self, registry: &str) -> Option<String> {
-        let lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.get(registry).cloned()
-    }
-
-    fn learn(&self, registry: &str, reason: &str) {
-        let mut lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.entry(registry.to_owned())
-            .or_insert_with(|| reason.to_owned());
-    }
 }

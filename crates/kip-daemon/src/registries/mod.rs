@@ -1,5 +1,6 @@
 //! Asks the registries what references stand for, with the pull secrets that the pods have.
 
+mod lost;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use kube::api::Api;
 use tokio::task::AbortHandle;
 use tracing::{debug, info};
 
+pub use self::lost::Lost;
 use crate::answers::{Answers, NoAnswer, Question, Why};
 use crate::api_error::chain;
 use crate::cluster::Content;
@@ -188,9 +190,11 @@ async fn answers(
     question: Question,
     bad_secrets: BTreeMap<String, String>,
 ) -> Answers {
+    let lost = Lost::default();
+    let lost = &lost;
     let ask = |(name, image): (&String, &String)| {
         let (name, image) = (name.clone(), image.clone());
-        async move { (name, digest(client, keyring, &image).await) }
+        async move { (name, digest(client, keyring, &image, lost).await) }
     };
     let mut asked = stream::iter(question.images.iter().map(ask)).buffer_unordered(AT_ONCE);
     let mut digests = BTreeMap::new();
@@ -220,11 +224,21 @@ pub fn credentials(keyring: &Keyring, reference: &Reference) -> Vec<Credential> 
         .collect()
 }
 
-async fn digest(client: &Client, keyring: &Keyring, image: &str) -> Result<String, NoAnswer> {
+async fn digest(
+    client: &Client,
+    keyring: &Keyring,
+    image: &str,
+    lost: &Lost,
+) -> Result<String, NoAnswer> {
     let reference = Reference::parse(image).map_err(|error| NoAnswer {
         why: Why::Failed,
         words: error.to_string(),
     })?;
+    if let Some(reason) = lost.reason(reference.registry()) {
+        let why = Why::Unreachable;
+        let words = format!("{reference}: not asked for, since of another image: {reason}");
+        return Err(NoAnswer { why, words });
+    }
     let credentials = credentials(keyring, &reference);
     match client.resolve(&reference, &credentials).await {
         Ok(resolved) => {
@@ -234,6 +248,7 @@ async fn digest(client: &Client, keyring: &Keyring, image: &str) -> Result<Strin
         Err(error) => {
             let words = chain(&error);
             info!(image, detail = words, "the registry tells no digest");
+            lost.learn(reference.registry(), error.kind(), &words);
             Err(NoAnswer {
                 why: Why::from(error.kind()),
                 words,
