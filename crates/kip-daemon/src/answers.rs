@@ -38,6 +38,14 @@ pub struct Answers {
     pub bad_secrets: BTreeMap<String, String>,
 }
 
+impl Answers {
+    /// Whether some registry has decided something, were it that there is no such image; or nobody was to be asked.
+    pub fn is_decided(&self) -> bool {
+        let mut unanswered = self.unanswered.values();
+        self.question.images.is_empty() || unanswered.any(|no| no.why == Why::NotFound)
+    }
+}
+
 /// Why a registry does not tell what a reference stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoAnswer {

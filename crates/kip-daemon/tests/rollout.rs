@@ -12,6 +12,8 @@ mod leftovers;
 mod look;
 #[path = "rollout/nodes.rs"]
 mod nodes;
+#[path = "rollout/rollbacks.rs"]
+mod rollbacks;
 #[path = "rollout/unkind.rs"]
 mod unkind;
 #[path = "rollout/world.rs"]

@@ -30,9 +30,23 @@ impl Content {
     }
 }
 
+impl Content {
+    /// Its digits alone: what is written down many times.
+    pub fn digits(&self) -> String {
+        format!("{:0width$x}", self.0, width = DIGITS)
+    }
+
+    /// Reads what [`Content::digits`] gives.
+    pub fn read(digits: &str) -> Option<Self> {
+        let is_right = digits.len() == DIGITS && digits.bytes().all(|it| it.is_ascii_hexdigit());
+        let number = u64::from_str_radix(digits, 16).ok();
+        number.filter(|_| is_right).map(Self)
+    }
+}
+
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{:0width$x}", self.0, width = DIGITS)
+        write!(f, "sha256:{}", self.digits())
     }
 }
 

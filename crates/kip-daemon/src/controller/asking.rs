@@ -164,10 +164,7 @@ fn known_digests(cluster: &Cluster) -> BTreeMap<String, Content> {
     let Seen::Present(live) = &cluster.live else {
         return BTreeMap::new();
     };
-    let digests = digests(live).into_iter();
-    digests
-        .map(|(name, digest)| (name, Content::of(&digest)))
-        .collect()
+    digests(live)
 }
 
 /// Those of the settings, then those that the pods got from their service account. Only where the settings name none

@@ -28,6 +28,13 @@ impl Controller {
                     );
                     self.notices.tell(Reason::RolloutStopped, images, text);
                 }
+                News::Unanswered => {
+                    is_stopped = true;
+                    warn!(
+                        kind,
+                        number, "no registry has answered: tried again by itself"
+                    );
+                }
                 News::Unproven(nodes) => {
                     is_stopped = true;
                     warn!(kind, number, nodes, "round stopped at its first nodes");

@@ -36,10 +36,9 @@ impl Rollout<'_> {
             return Some(record(round, vec![News::Began]));
         }
         round.request = self.request().cloned();
-        let due = if self.is_request_due(before, next) {
-            None
-        } else {
-            Some(self.refresh_due(before, next)?)
+        let due = match self.request_due(before, next) {
+            Some(tried_again) => tried_again,
+            None => Some(self.refresh_due(before, next)?),
         };
         round.refresh = true;
         if self.facts.config.rollout.refresh != Refresh::Digest {
@@ -49,9 +48,12 @@ impl Rollout<'_> {
         match self.facts.answers {
             Some(answers) if answers.question == question => {
                 let Decision { images, digests } = self.decide(answers);
+                let is_silence = digests.is_empty() && !answers.is_decided();
                 round.digests = digests;
                 if images.is_empty() {
-                    return Some(self.end(round, Vec::new()));
+                    // Where nobody has been told anything, it is tried again.
+                    let news = is_silence.then_some(News::Unanswered);
+                    return Some(self.end(round, news.into_iter().collect()));
                 }
                 round.images = Some(images);
                 Some(record(round, vec![News::Began]))
@@ -90,17 +92,17 @@ impl Rollout<'_> {
         request.filter(|request| Some(*request) != annotations.get(REFRESH_HANDLED))
     }
 
-    fn is_request_due(&self, before: Option<&Round>, next: &mut Next) -> bool {
-        let Some(request) = self.request() else {
-            return false;
-        };
+    /// Whether it is time for what people have asked for; the time, where it is tried again: that is another question, the
+    /// answers to the first are old.
+    fn request_due(&self, before: Option<&Round>, next: &mut Next) -> Option<Option<Timestamp>> {
+        let request = self.request()?;
         let failed = before.filter(|round| round.request.as_ref() == Some(request));
         let again = failed.and_then(|round| self.refresh_again(round));
-        let due = again.unwrap_or(self.facts.now);
-        if due > self.facts.now {
-            next.wake_at(due);
+        let wait = again.filter(|again| *again > self.facts.now);
+        if let Some(again) = wait {
+            next.wake_at(again);
         }
-        due <= self.facts.now
+        wait.is_none().then_some(again)
     }
 
     /// When a refresh is tried again that has failed as a whole.

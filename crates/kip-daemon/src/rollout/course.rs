@@ -10,6 +10,7 @@ use super::node::{Node, Stage};
 use super::orders::{Todo, orders};
 use super::{Acts, News, Next, Record, Rollout, Round, Step, Swap, pod_name, record};
 use crate::config::Group;
+use crate::config::rollout::Refresh;
 use crate::desired::names::{DIGESTS, REFRESH_HANDLED, REFRESHED_AT};
 use crate::plan::PodName;
 
@@ -219,8 +220,8 @@ impl<'a> Rollout<'a> {
                 annotations.insert(REFRESHED_AT, self.facts.now.to_string());
                 // Where there was nothing to bring, or no node, nothing has failed either.
                 round.proven = true;
-                if let Some(digests) = self.later_digests(&round) {
-                    annotations.insert(DIGESTS, digests);
+                if self.facts.config.rollout.refresh == Refresh::Digest {
+                    annotations.insert(DIGESTS, self.later_notes(&round));
                 }
             }
         } else {

@@ -1,4 +1,9 @@
 //! A refresh by digest: the daemon asks the registries what the tags stand for, and nodes ask only for what has changed.
+//!
+//! What is noted of an image is the digest that its tag stood for when that had arrived everywhere, and what nodes
+//! reported then. A report need not be that digest: by runtime it is the digest of something else (of the image's
+//! configuration), and nodes of another architecture may report another. So an image is unchanged where the registry says
+//! the same digest and no node reports anything that was not reported then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,90 +18,136 @@ use crate::desired::names::DIGESTS;
 pub(super) struct Decision {
     /// Names of the images.
     pub images: BTreeSet<String>,
-    /// What the tags stand for now, as far as it is known, shortened.
-    pub digests: BTreeMap<String, String>,
+    /// What the tags stand for now, as far as it is known.
+    pub digests: BTreeMap<String, Content>,
 }
 
-/// What the tags stood for in the last refresh, shortened, by the image's name.
-pub fn digests(live: &Live) -> BTreeMap<String, String> {
+/// What is noted of an image. As text: the digest, and what nodes reported beside it, with spaces between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Note {
+    digest: Content,
+    reported: BTreeSet<Content>,
+}
+
+impl Note {
+    fn read(text: &str) -> Option<Self> {
+        let mut contents = text.split(' ').map(Content::read);
+        Some(Self {
+            digest: contents.next()??,
+            reported: contents.collect::<Option<_>>()?,
+        })
+    }
+
+    fn write(&self) -> String {
+        let others = self.reported.iter().filter(|it| **it != self.digest);
+        let all = std::iter::once(&self.digest).chain(others);
+        all.map(Content::digits).collect::<Vec<_>>().join(" ")
+    }
+
+    fn knows(&self, content: Content) -> bool {
+        content == self.digest || self.reported.contains(&content)
+    }
+}
+
+fn notes(live: &Live) -> BTreeMap<String, Note> {
     let text = live.annotations.get(DIGESTS);
-    text.and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
+    let texts: Option<BTreeMap<String, String>> =
+        text.and_then(|text| serde_json::from_str(text).ok());
+    let notes = texts.unwrap_or_default().into_iter();
+    notes
+        .filter_map(|(name, text)| Some((name, Note::read(&text)?)))
+        .collect()
+}
+
+/// What the tags stood for when that had last arrived everywhere, by the image's name.
+pub fn digests(live: &Live) -> BTreeMap<String, Content> {
+    let notes = notes(live).into_iter();
+    notes.map(|(name, note)| (name, note.digest)).collect()
 }
 
 impl Rollout<'_> {
     /// What was learnt from the answers.
     pub(super) fn decide(&self, answers: &Answers) -> Decision {
-        let known = self.digests();
+        let notes = notes(self.facts.live);
         let mut images = BTreeSet::new();
         let mut digests = BTreeMap::new();
         for name in answers.question.images.keys() {
             let Some(digest) = answers.digests.get(name) else {
                 continue;
             };
-            let content = Content::of(digest);
-            let short = content.to_string();
-            if self.is_changed(name, content, known.get(name) == Some(&short)) {
+            let digest = Content::of(digest);
+            let note = notes.get(name).filter(|note| note.digest == digest);
+            let is_known =
+                |content: &Content| *content == digest || note.is_some_and(|n| n.knows(*content));
+            if !self.reported(name).iter().all(is_known) {
                 images.insert(name.clone());
             }
-            digests.insert(name.clone(), short);
+            digests.insert(name.clone(), digest);
         }
         let all = || answers.question.images.keys();
-        // What the registry does not have, nodes get as little.
-        let is_unanswered = |name: &&String| {
+        // What the registry does not have, nodes get as little; and where it wants to be asked less, they do not help.
+        let is_for_nodes = |name: &&String| {
             let no_answer = answers.unanswered.get(*name);
-            no_answer.is_some_and(|no| no.why != Why::NotFound)
+            no_answer.is_some_and(|no| !matches!(no.why, Why::NotFound | Why::RateLimited))
         };
         match self.facts.config.rollout.fallback {
-            Fallback::Node => images.extend(all().filter(is_unanswered).cloned()),
-            Fallback::Always if all().any(|name| is_unanswered(&name)) => {
-                images.extend(all().cloned());
-            }
+            Fallback::Node => images.extend(all().filter(is_for_nodes).cloned()),
+            Fallback::Always if !answers.unanswered.is_empty() => images.extend(all().cloned()),
             Fallback::Always | Fallback::Never => {}
         }
         Decision { images, digests }
     }
 
-    /// What is written down when the round ends: not what has not reached every node, which counts as changed next time.
-    pub(super) fn later_digests(&self, round: &Round) -> Option<String> {
-        let known = self.digests();
-        let is_asked = |name: &String| {
-            let images = round.images.as_ref();
-            images.is_some_and(|images| images.contains(name))
-        };
-        let is_whole = round.unfinished.is_empty();
+    /// What is noted when the round ends: nothing of what has not reached every node, or was not answered. That counts as
+    /// changed next time.
+    pub(super) fn later_notes(&self, round: &Round) -> String {
         let mut later = BTreeMap::new();
         for (name, digest) in &round.digests {
-            let has_arrived = !is_asked(name) || (is_whole && !round.has_failed(name));
-            let digest = if has_arrived {
-                Some(digest)
-            } else {
-                known.get(name)
+            let is_asked = round.images.as_ref().is_some_and(|it| it.contains(name));
+            let reported = self.reported(name);
+            let has_arrived =
+                |content: &Content| content == digest || round.is_fresh(name, *content);
+            if !is_asked || reported.iter().all(has_arrived) {
+                let digest = *digest;
+                later.insert(name, Note { digest, reported }.write());
+            }
+        }
+        // Names and digits can always be written.
+        serde_json::to_string(&later).unwrap_or_default()
+    }
+
+    /// What nodes report that they hold of the image.
+    fn reported(&self, name: &str) -> BTreeSet<Content> {
+        let nodes = self.nodes.values();
+        nodes
+            .filter_map(|node| ask::content_of(node, name))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_the_same_after_it_was_written_and_read() {
+        for reported in [vec![], vec![7], vec![1, u64::MAX]] {
+            let note = Note {
+                digest: Content(7),
+                reported: reported.into_iter().map(Content).collect(),
             };
-            later.extend(digest.map(|digest| (name, digest)));
+            let read = Note::read(&note.write()).unwrap();
+            assert_eq!(read.digest, note.digest);
+            assert!(note.reported.iter().all(|content| read.knows(*content)));
         }
-        // Names and digests can always be written.
-        (!later.is_empty()).then(|| serde_json::to_string(&later).unwrap_or_default())
-    }
-
-    /// What the tags stood for in the last refresh.
-    pub(super) fn digests(&self) -> BTreeMap<String, String> {
-        digests(self.facts.live)
-    }
-
-    /// Whether a node may hold something else than this.
-    ///
-    /// What a node reports may be the digest of something else (of the image's configuration, by runtime): it tells only
-    /// where some node reports the very one. Else what counts is whether the registry says something else than before.
-    fn is_changed(&self, name: &str, current: Content, is_as_before: bool) -> bool {
-        let mut contents = BTreeSet::new();
-        for node in self.nodes.values() {
-            contents.extend(ask::content_of(node, name));
-        }
-        if contents.contains(&current) {
-            contents.len() > 1
-        } else {
-            !is_as_before
+        for text in [
+            "",
+            " ",
+            "7",
+            "sha256:0000000000000007",
+            "0000000000000007  ",
+        ] {
+            assert_eq!(Note::read(text), None, "{text:?}");
         }
     }
 }

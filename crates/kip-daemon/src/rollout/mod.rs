@@ -132,6 +132,8 @@ pub enum News {
     Left(String, Ending),
     /// So many nodes were tried first, and all have left it: no other one is touched.
     Unproven(u32),
+    /// No registry has answered the daemon, and no node is to ask.
+    Unanswered,
     /// It ended.
     Ended {
         /// Images whose tags stand for something else than before.

@@ -29,9 +29,9 @@ pub struct Round {
     /// The names of the images that nodes are to ask for; `None` means all that have a tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<BTreeSet<String>>,
-    /// What the registries have said that tags stand for, shortened, by the image's name.
+    /// What the registries have said that tags stand for, by the image's name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub digests: BTreeMap<String, String>,
+    pub digests: BTreeMap<String, Content>,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Time>,
@@ -145,6 +145,8 @@ impl Round {
         self.ended = Some(Time(now));
         self.left.clear();
         self.answers.clear();
+        self.images = None;
+        self.digests.clear();
     }
 
     /// The node is not brought further in this round.
@@ -182,6 +184,14 @@ impl Round {
     pub fn is_stale(&self, image: &str, content: Content) -> bool {
         let answers = self.answers.get(image);
         answers.is_some_and(|answers| answers.stale.contains(&content))
+    }
+
+    /// Whether a node has learnt that the tag stands for this content.
+    pub fn is_fresh(&self, image: &str, content: Content) -> bool {
+        let answers = self.answers.get(image);
+        answers.is_some_and(|answers| {
+            answers.fresh.contains(&content) && !answers.stale.contains(&content)
+        })
     }
 
     /// Whether some node got no answer for the image.

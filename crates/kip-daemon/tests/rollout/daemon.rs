@@ -57,6 +57,7 @@ impl World {
             let is_asked = !self.is_registry_down && !self.unaskable.contains(image);
             let why = match self.registry.get(image) {
                 Some(found) if is_asked => {
+                    let found = found + 9_000_000 * u64::from(self.reports_another);
                     digests.insert(name.clone(), format!("sha256:{found:016x}{:048}", 0));
                     continue;
                 }

@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) excused: BTreeSet<(String, String)>,
     /// Images for which the daemon gets no answer, though the nodes do.
     pub(crate) unaskable: BTreeSet<String>,
+    /// Nodes report another digest than the registry's, as some runtimes do.
+    pub(crate) reports_another: bool,
     /// Requests of the nodes.
     pub(crate) requests: usize,
     /// Requests of the daemon.
@@ -210,6 +212,7 @@ impl World {
             held: BTreeSet::new(),
             excused: BTreeSet::new(),
             unaskable: BTreeSet::new(),
+            reports_another: false,
             requests: 0,
             heads: Cell::new(0),
             swaps: 0,
@@ -319,6 +322,18 @@ impl World {
             }
             self.put(name, pod);
         }
+    }
+
+    /// The node is gone, with all that is on it.
+    pub(crate) fn remove_node(&mut self, node: &str) {
+        self.nodes.retain(|name| name != node);
+        self.pods.retain(|_, pod| pod.node != node);
+        self.view.pods.retain(|_, pod| pod.node != node);
+        self.under_way
+            .retain(|(_, pod)| pod.as_ref().is_none_or(|pod| pod.node != node));
+        self.held.retain(|(name, _)| name != node);
+        self.live.wanted_nodes -= 1;
+        self.touch_live();
     }
 
     pub(crate) fn wanted(&self) -> BTreeSet<String> {
