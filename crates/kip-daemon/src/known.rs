@@ -222,18 +222,23 @@ impl Known {
         let secrets = config.groups.iter().flat_map(|group| &group.pull_secrets);
         let secrets: BTreeSet<&str> = secrets.map(String::as_str).collect();
         let is_image = |reference: &str| references.contains(reference);
-        self.answers.retain(|reference, _| is_image(reference));
+        // What was refused may be given now: to other credentials, or in another way.
+        self.answers
+            .retain(|reference, answer| is_image(reference) && answer.is_ok());
         self.inspected.retain(|reference, _| is_image(reference));
+        let answers = &self.answers;
         self.asked
-            .retain(|text| is_image(text) || secrets.contains(text.as_str()));
+            .retain(|text| answers.contains_key(text) || secrets.contains(text.as_str()));
         self.bad_secrets.clear();
     }
 
-    /// What had no answer may be asked for again, and secrets may be read again: somebody may have mended them.
-    pub fn forget_failures(&mut self) {
+    /// What had no answer may be asked for again, and all secrets but these may be read again: somebody may have mended
+    /// them.
+    pub fn forget_failures(&mut self, secrets: &[String]) {
         let answers = &self.answers;
-        let is_answered = |reference: &String| answers.get(reference).is_some_and(Result::is_ok);
-        self.asked.retain(is_answered);
+        let is_answered = |text: &String| answers.get(text).is_some_and(Result::is_ok);
+        self.asked
+            .retain(|text| is_answered(text) || secrets.contains(text));
     }
 
     /// Whether it was not asked for yet; from now on it was.
@@ -362,8 +367,13 @@ mod tests {
         });
         let counts = BTreeMap::from([(None, 1), (Some(Why::NotFound), 1)]);
         assert_eq!(known.counts(), counts);
-        known.forget_failures();
+        assert!(known.is_new("secret"));
+        known.forget_failures(&["secret".to_owned()]);
         assert!(known.is_new("r.example/b:1") && !known.is_new("r.example/a:1"));
+        assert!(!known.is_new("secret"));
+        // A new configuration may be what mends it.
+        known.keep_only(&config(LIST));
+        assert!(known.of("r.example/b:1").is_none() && known.is_new("r.example/b:1"));
         known.keep_only(&config("b=r.example/b:1"));
         assert!(known.of("r.example/a:1").is_none() && known.is_new("r.example/a:1"));
     }

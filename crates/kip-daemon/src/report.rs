@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use tracing::{info, warn};
 
-use crate::answers::NoAnswer;
+use crate::answers::{NoAnswer, Why};
 use crate::cluster::{Cluster, Failure, FailureKind};
 use crate::config::Config;
 use crate::desired::content_hash_of;
@@ -92,7 +92,9 @@ impl Reporter {
                 continue;
             };
             let nodes = status.missing_on(&entry.name);
-            if !why.is_decided() || nodes == 0 {
+            // Where some node has got it, nodes are told otherwise.
+            let is_given_to_nodes = *why == Why::Credentials && nodes < status.wanted_nodes;
+            if !why.is_decided() || nodes == 0 || is_given_to_nodes {
                 continue;
             }
             let key = format!("registry: {}", entry.name);

@@ -39,7 +39,11 @@ const LONGEST: usize = 253 + ":65535".len();
 /// Whether a reference can begin so.
 fn is_registry(text: &str) -> bool {
     let reference = Reference::parse(&format!("{text}/repository"));
-    text.len() <= LONGEST && reference.is_ok_and(|reference| reference.registry() == text)
+    let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    let has_port = port.is_none_or(|port| port.is_ok_and(|port| port > 0));
+    has_port
+        && text.len() <= LONGEST
+        && reference.is_ok_and(|reference| reference.registry() == text)
 }
 
 #[cfg(test)]
@@ -72,6 +76,8 @@ mod tests {
             "registry",
             "a b.example",
             "registry.example,other.example",
+            "registry.example:99999",
+            "registry.example:0",
         ] {
             assert_eq!(parsed(text), None, "{text}");
         }

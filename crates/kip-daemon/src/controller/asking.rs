@@ -32,12 +32,7 @@ impl Controller {
                 .known
                 .contents(config, &known_digests(&memory.cluster)),
         };
-        if let Err(error) = self.asker.ask(question, &reach) {
-            let text = format!("registries cannot be asked: {error:#}");
-            warn!(text);
-            self.notices
-                .tell(Reason::RegistryUnanswered, "client", text);
-        }
+        self.asker.ask(question, &reach);
     }
 
     /// What is known of the images is made one sum of the list.
@@ -67,6 +62,12 @@ impl Controller {
             return;
         }
         let (known, status) = (&mut memory.known, &memory.status);
+        let secrets = pull_secrets(config, &memory.cluster);
+        // All of them, so that each is looked at.
+        let new_secrets = secrets.iter().filter(|name| known.is_new(name)).count();
+        if new_secrets > 0 {
+            known.forget_failures(&secrets);
+        }
         let is_summed_up = known.is_summed_up();
         let is_wanted = |known: &Known, image: &Image| {
             let is_missing = status.missing_on(&image.name) > 0;
@@ -78,9 +79,6 @@ impl Controller {
             .filter(|image| is_wanted(known, image) && known.is_new(&image.image))
             .map(|image| (image.name.clone(), image.image.clone()))
             .collect();
-        let secrets = pull_secrets(config, &memory.cluster);
-        // All of them, so that each is looked at.
-        let new_secrets = secrets.iter().filter(|name| known.is_new(name)).count();
         if !images.is_empty() || new_secrets > 0 {
             let question = Question {
                 content: String::new(),
@@ -123,15 +121,13 @@ impl Controller {
         }
         // Architectures, numbers and names can always be written.
         let text = serde_json::to_string(sum).unwrap_or_default();
-        if live.annotations.get(SUM) == Some(&text) || memory.written_sum.as_ref() == Some(&text) {
+        let written = Some((live.uid.clone(), text.clone()));
+        if live.annotations.get(SUM) == Some(&text) || memory.written_sum == written {
             return Ok(());
         }
-        let (is_written, live) = self
-            .writer
-            .annotate(live, &[(SUM, text.clone())].into())
-            .await?;
+        let (is_written, live) = self.writer.annotate(live, &[(SUM, text)].into()).await?;
         if is_written {
-            memory.written_sum = Some(text);
+            memory.written_sum = written;
         }
         memory.cluster.live = Seen::Present(live);
         Ok(())

@@ -52,7 +52,7 @@ impl Controller {
         if now.duration_since(memory.remind_at) > REMIND {
             memory.remind_at = now;
             memory.reporter.remind();
-            memory.known.forget_failures();
+            memory.known.forget_failures(&[]);
             memory.status_due.get_or_insert(now);
         }
     }

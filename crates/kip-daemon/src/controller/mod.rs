@@ -78,8 +78,8 @@ struct Memory {
     missing: Missing,
     /// What registries have said.
     known: Known,
-    /// What of it was written to the `DaemonSet` last.
-    written_sum: Option<String>,
+    /// What of it was written last, and to which `DaemonSet`.
+    written_sum: Option<(String, String)>,
     rolling: Rolling,
     /// What was applied last, also by a configuration that is not in force any more.
     last: Option<DaemonSet>,

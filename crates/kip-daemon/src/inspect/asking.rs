@@ -11,6 +11,9 @@ use crate::architecture::Architecture;
 /// So much of a configuration is read. It holds a line for each step of a build; the largest have some 100 kB.
 const CONFIG_MAX: usize = 4 << 20;
 
+/// More layers than this no runtime puts on top of each other.
+const LAYERS_MAX: usize = 1000;
+
 /// So long is the name of a platform that a message shows.
 const PLATFORM_MAX: usize = 40;
 
@@ -150,6 +153,9 @@ impl Asking<'_> {
             return Err(self.no_image(format!("an artifact of type {}", quoted(kind))));
         }
         let layers = &image.layers;
+        if layers.len() > LAYERS_MAX {
+            return Err(self.no_image(format!("it has more than {LAYERS_MAX} layers")));
+        }
         if let [first, ..] = layers.as_slice()
             && !layers.iter().any(|layer| is_layer(&layer.media_type))
         {

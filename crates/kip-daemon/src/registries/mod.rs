@@ -6,12 +6,13 @@ mod secrets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kip_image::{Digest, Keyring, Match, Reference};
-use kip_registry::{Client, Credential, Proxies, RateLimit, Settings};
+use kip_registry::{Client, Credential, Proxies, RateLimit, Retries, Settings};
 use kube::api::Api;
 use tokio::task::AbortHandle;
 use tracing::{debug, info};
@@ -58,42 +59,77 @@ impl Asker {
     }
 
     /// Begins to ask, unless this very question, for a refresh, is being asked.
-    ///
-    /// # Errors
-    /// The certificates or a proxy of the environment cannot be used.
-    pub fn ask(&self, question: Question, reach: &Reach) -> anyhow::Result<()> {
+    pub fn ask(&self, question: Question, reach: &Reach) {
         if !question.is_of_refresh() {
-            self.begin(question, reach)?;
-            return Ok(());
+            self.begin(question, reach);
+            return;
         }
         let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same =
             |(other, task): &(Question, AbortHandle)| *other == question && !task.is_finished();
         if refresh.as_ref().is_some_and(is_same) {
-            return Ok(());
+            return;
         }
         if let Some((_, task)) = refresh.take() {
             task.abort();
         }
-        *refresh = Some((question.clone(), self.begin(question, reach)?));
-        Ok(())
+        *refresh = Some((question.clone(), self.begin(question, reach)));
     }
 
-    fn begin(&self, question: Question, reach: &Reach) -> anyhow::Result<AbortHandle> {
-        // Made anew for each question: the file may have changed, and tokens are for an hour at most.
-        let client = Client::new(settings(&reach.plain_http, self.ca_file.as_deref())?)?;
-        let names = reach.pull_secrets.clone();
-        let known = reach.inspected.clone();
+    fn begin(&self, question: Question, reach: &Reach) -> AbortHandle {
+        let (reach, ca_file) = (reach.clone(), self.ca_file.clone());
         let (secrets, tx) = (self.secrets.clone(), self.tx.clone());
         let task = tokio::spawn(async move {
-            let (keyring, bad_secrets) = secrets::keyring(&secrets, &names).await;
+            // Made anew for each question: the file may have changed, and tokens are for an hour at most.
+            let client = match client(&reach, ca_file.as_deref()) {
+                Ok(client) => client,
+                Err(error) => {
+                    let words = format!("registries cannot be asked: {error:#}");
+                    let answers = unanswered(question, &words);
+                    let _ = tx.send(Observation::Answers(answers)).await;
+                    return;
+                }
+            };
+            let (keyring, bad_secrets) = secrets::keyring(&secrets, &reach.pull_secrets).await;
             let answers = answers(&client, &keyring, question, bad_secrets).await;
-            let unknown = unknown(&answers, &known);
+            let unknown = unknown(&answers, &reach.inspected);
             // A controller that has ended needs no answer.
             let _ = tx.send(Observation::Answers(answers)).await;
             inspect_all(&client, &keyring, unknown, &tx).await;
         });
-        Ok(task.abort_handle())
+        task.abort_handle()
+    }
+}
+
+/// A registry that does not answer must not hold up the others for long: it is asked again at the next interval, and by
+/// nodes meanwhile.
+const RETRIES: Retries = Retries {
+    count: 2,
+    first_wait: Duration::from_millis(500),
+    longest_wait: Duration::from_secs(10),
+};
+const IDLE: Duration = Duration::from_secs(20);
+
+fn client(reach: &Reach, ca_file: Option<&Path>) -> anyhow::Result<Client> {
+    Ok(Client::new(Settings {
+        retries: RETRIES,
+        idle_timeout: IDLE,
+        ..settings(&reach.plain_http, ca_file)?
+    })?)
+}
+
+/// No registry was asked.
+fn unanswered(question: Question, words: &str) -> Answers {
+    let no = |name: &String| {
+        let words = words.to_owned();
+        let why = Why::Failed;
+        (name.clone(), NoAnswer { why, words })
+    };
+    Answers {
+        unanswered: question.images.keys().map(no).collect(),
+        question,
+        digests: BTreeMap::new(),
+        bad_secrets: BTreeMap::new(),
     }
 }
 

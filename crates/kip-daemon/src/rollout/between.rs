@@ -36,9 +36,11 @@ impl Rollout<'_> {
             return Some(record(round, vec![News::Began]));
         }
         round.request = self.request().cloned();
-        let due = match self.request_due(before, next) {
-            Some(tried_again) => tried_again,
-            None => Some(self.refresh_due(before, next)?),
+        let due = if self.is_request_due(before, next) {
+            // One that is tried again is another question: the answers to the first are old.
+            self.request_again(before)
+        } else {
+            Some(self.refresh_due(before, next)?)
         };
         round.refresh = true;
         if self.facts.config.rollout.refresh != Refresh::Digest {
@@ -92,17 +94,20 @@ impl Rollout<'_> {
         request.filter(|request| Some(*request) != annotations.get(REFRESH_HANDLED))
     }
 
-    /// Whether it is time for what people have asked for; the time, where it is tried again: that is another question, the
-    /// answers to the first are old.
-    fn request_due(&self, before: Option<&Round>, next: &mut Next) -> Option<Option<Timestamp>> {
-        let request = self.request()?;
-        let failed = before.filter(|round| round.request.as_ref() == Some(request));
-        let again = failed.and_then(|round| self.refresh_again(round));
+    fn is_request_due(&self, before: Option<&Round>, next: &mut Next) -> bool {
+        let again = self.request_again(before);
         let wait = again.filter(|again| *again > self.facts.now);
         if let Some(again) = wait {
             next.wake_at(again);
         }
-        wait.is_none().then_some(again)
+        self.request().is_some() && wait.is_none()
+    }
+
+    /// When what people have asked for is tried again, where it has failed.
+    fn request_again(&self, before: Option<&Round>) -> Option<Timestamp> {
+        let request = self.request()?;
+        let failed = before.filter(|round| round.request.as_ref() == Some(request))?;
+        self.refresh_again(failed)
     }
 
     /// When a refresh is tried again that has failed as a whole.

@@ -18,12 +18,26 @@ type Found = BTreeMap<String, Result<Box<Inspected>, NoAnswer>>;
 
 /// What is observed when these images are asked for, of which this is known.
 fn ask(registry: &Registry, names: &[&str], known: &[(&str, Content)]) -> (Answers, Found) {
+    ask_by(registry, names, known, None)
+}
+
+/// As above, by the authorities of this file.
+fn ask_by(
+    registry: &Registry,
+    names: &[&str],
+    known: &[(&str, Content)],
+    ca_file: Option<&str>,
+) -> (Answers, Found) {
     registry.wait(async {
         let cluster = "https://127.0.0.1:1".parse().expect("an address");
         let client = kube::Client::try_from(kube::Config::new(cluster)).expect("a client");
         let (tx, mut rx) = mpsc::channel(100);
         // No secret is named, so that no API server is asked.
-        let asker = Asker::new(Api::<Secret>::namespaced(client, "none"), None, tx);
+        let asker = Asker::new(
+            Api::<Secret>::namespaced(client, "none"),
+            ca_file.map(Into::into),
+            tx,
+        );
         let reference = |name: &str| registry.reference(name).to_string();
         let reach = Reach {
             plain_http: [registry.host().to_owned()].into(),
@@ -42,8 +56,8 @@ fn ask(registry: &Registry, names: &[&str], known: &[(&str, Content)]) -> (Answe
                 .map(|name| ((*name).to_owned(), reference(name)))
                 .collect(),
         };
-        asker.ask(question.clone(), &reach).expect("it is asked");
-        asker.ask(question, &reach).expect("it is asked already");
+        asker.ask(question.clone(), &reach);
+        asker.ask(question, &reach);
         drop(asker);
         let mut answers = Vec::new();
         let mut found = Found::new();
@@ -95,4 +109,19 @@ fn what_stands_for_the_same_as_before_is_not_looked_into() {
     registry.image("app:1", "amd64", &[b"abcd"]);
     let (_, found) = ask(&registry, &["app:1"], &[("app:1", before)]);
     assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn where_registries_cannot_be_asked_at_all_every_image_is_unanswered_with_the_reason() {
+    let registry = Registry::open();
+    registry.image("app:1", "amd64", &[b"abc"]);
+    let (answers, found) = ask_by(&registry, &["app:1"], &[], Some("/nowhere/ca.crt"));
+    assert!(answers.digests.is_empty() && found.is_empty());
+    let no = &answers.unanswered["app:1"];
+    assert_eq!(no.why, Why::Failed);
+    assert!(
+        no.words.contains("REGISTRY_CA_FILE=/nowhere/ca.crt"),
+        "{}",
+        no.words
+    );
 }
