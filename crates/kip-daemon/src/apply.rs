@@ -1,6 +1,6 @@
 //! Carries a plan out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Pod;
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::api_error::{ApiError, Category, bounded};
 use crate::cluster::{Live, PodFacts};
 use crate::config::startup::Identity;
-use crate::desired::names::MANAGER;
+use crate::desired::names::{MANAGER, PART_OF};
 use crate::ownership;
 use crate::plan::PodName;
 use crate::pods::{Interner, LeanPod};
@@ -80,6 +80,24 @@ impl Writer {
             }
         }
         Err(ApiError::Contended)
+    }
+
+    /// The references of the images that the part's `DaemonSet` has; `None` where there is none, or not of this main one.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn images(&self, main: &str) -> Result<Option<BTreeSet<String>>, ApiError> {
+        let found = bounded(self.daemonsets.get_opt(&self.daemonset)).await?;
+        let is_part = |it: &DaemonSet| {
+            let of = it.annotations().get(PART_OF);
+            of.is_some_and(|of| of == main) && it.metadata.deletion_timestamp.is_none()
+        };
+        let spec = found.filter(is_part).and_then(|it| it.spec);
+        let pod = spec.and_then(|spec| spec.template.spec);
+        Ok(pod.map(|pod| {
+            let images = pod.containers.into_iter().filter_map(|it| it.image);
+            images.collect()
+        }))
     }
 
     async fn is_owner_alive(&self, desired: &DaemonSet) -> Result<bool, ApiError> {

@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 pub use self::content::Content;
 use crate::answers::Answers;
 use crate::desired::names::{RESTARTED_AT, TEMPLATE_GENERATION};
-use crate::desired::{Flavour, Owner};
+use crate::desired::{Flavour, Owner, Placement};
 use crate::node_report::NodeReport;
 use crate::original;
 
@@ -53,6 +53,8 @@ pub struct Cluster {
     pub refused_nodes: BTreeSet<String>,
     /// What the registries have answered last.
     pub answers: Option<Answers>,
+    /// Which nodes the `DaemonSet` is for.
+    pub placement: Placement,
 }
 
 impl Cluster {

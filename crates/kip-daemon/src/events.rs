@@ -47,6 +47,8 @@ pub enum Reason {
     AlwaysPulled,
     /// The registry says that there is no such image, or does not give it.
     ImageUnavailable,
+    /// An image has nothing for some nodes, and is kept off them.
+    ImageKeptOff,
     /// Registries do not tell what tags stand for.
     RegistryUnanswered,
     /// A pull secret cannot be used to ask registries.
@@ -75,6 +77,7 @@ impl Reason {
             Self::FetchRefused => "FetchRefused",
             Self::AlwaysPulled => "AlwaysPulled",
             Self::ImageUnavailable => "ImageUnavailable",
+            Self::ImageKeptOff => "ImageKeptOff",
             Self::RegistryUnanswered => "RegistryUnanswered",
             Self::PullSecretUnusable => "PullSecretUnusable",
             Self::DiskShare => "DiskShare",
@@ -90,6 +93,7 @@ impl Reason {
             Self::ConfigurationApplied
             | Self::DaemonSetCreated
             | Self::DaemonSetAdopted
+            | Self::ImageKeptOff
             | Self::ImagesRefreshed => false,
             Self::InvalidConfiguration
             | Self::ApplyFailed

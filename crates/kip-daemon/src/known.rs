@@ -124,6 +124,16 @@ impl Known {
             .collect()
     }
 
+    /// The same, where it is known: `None` while no registry has said it of the list of this content hash.
+    pub fn lacks(&self, reference: &str, content: Option<&str>) -> Option<BTreeSet<Architecture>> {
+        if let Some(inspected) = self.inspected.get(reference) {
+            return Some(absent(inspected));
+        }
+        let sum = self.sum.as_ref();
+        let sum = sum.filter(|sum| Some(sum.content.as_str()) == content)?;
+        Some(sum.absent.get(reference).cloned().unwrap_or_default())
+    }
+
     /// How many references were answered with a digest (`None`) and how many were not, and why.
     pub fn counts(&self) -> BTreeMap<Option<Why>, usize> {
         let mut counts = BTreeMap::new();

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Pure, without clock or I/O: [`settings`], [`config`], [`desired`], [`cluster`], [`plan`], [`rollout`], [`status`],
-//! [`ownership`], [`original`], [`answers`], [`footprint`], [`known`], [`status_page`], [`node_report`], [`source`], [`trouble`].
+//! [`ownership`], [`original`], [`answers`], [`footprint`], [`known`], [`status_page`], [`node_report`], [`parts`],
+//! [`source`], [`trouble`].
 //! At the edge: [`observe`], [`apply`], [`schedule`], [`events`], [`server`], [`registries`], [`inspect`], [`survey`].
 //! [`controller`] puts them together; [`run`] starts everything.
 
@@ -32,6 +33,7 @@ pub mod observe;
 pub mod original;
 pub mod ownership;
 pub mod pace;
+pub mod parts;
 pub mod plan;
 pub mod pods;
 pub mod preview;

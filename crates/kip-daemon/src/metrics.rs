@@ -13,8 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use self::labels::{
-    AnswerLabel, ArchitectureLabel, CategoryLabel, CostLabels, ImageLabels, ReasonLabel,
-    ResultLabel, RoundLabels, StateLabel, VariableLabel, VersionLabel,
+    AnswerLabel, ArchitectureLabel, CategoryLabel, CostLabels, ImageLabel, ImageLabels,
+    ReasonLabel, ResultLabel, RoundLabels, StateLabel, VariableLabel, VersionLabel,
 };
 pub use self::labels::{ApplyResult, RoundResult};
 use crate::answers::Why;
@@ -22,7 +22,7 @@ use crate::api_error::Category;
 use crate::architecture::Architecture;
 use crate::config::Problems;
 use crate::known::Cost;
-use crate::rollout::{Ending, Next};
+use crate::rollout::{Ending, Figures};
 use crate::status::{ImageState, Status};
 use crate::trouble::Trouble;
 
@@ -44,6 +44,7 @@ pub struct Metrics {
     answers: Family<AnswerLabel, Gauge>,
     list_bytes: Family<CostLabels, Gauge>,
     smallest_disk: Family<ArchitectureLabel, Gauge>,
+    kept_off: Family<ImageLabel, Gauge>,
 }
 
 impl Metrics {
@@ -135,8 +136,26 @@ impl Metrics {
             "The smallest disk of the nodes of each architecture, as their pods tell",
             metrics.smallest_disk.clone(),
         );
+        registry.register(
+            "image_kept_off_nodes",
+            "Nodes that an image is kept off, since it has nothing for their architecture",
+            metrics.kept_off.clone(),
+        );
         metrics.show_zeros();
         (metrics, registry)
+    }
+
+    /// Those of a part: what happens is counted with all else, where things stand is for the main controller to tell.
+    #[must_use]
+    pub fn for_part(&self) -> Self {
+        Self {
+            applies: self.applies.clone(),
+            api_errors: self.api_errors.clone(),
+            last_apply: self.last_apply.clone(),
+            rounds: self.rounds.clone(),
+            left: self.left.clone(),
+            ..Self::default()
+        }
     }
 
     /// What has not happened yet is told as well: an alert on an increase needs a beginning.
@@ -193,12 +212,12 @@ impl Metrics {
     }
 
     /// How far the nodes are.
-    pub fn rollout(&self, next: &Next) {
+    pub fn rollout(&self, figures: Figures) {
         for (state, count) in [
-            ("outdated", next.outdated),
-            ("busy", next.busy),
-            ("kept", next.kept),
-            ("leftover", next.leftovers),
+            ("outdated", figures.outdated),
+            ("busy", figures.busy),
+            ("kept", figures.kept),
+            ("leftover", figures.leftovers),
         ] {
             self.rollout_nodes
                 .get_or_create(&StateLabel { state })
@@ -247,6 +266,16 @@ impl Metrics {
         }
     }
 
+    /// How many nodes each image of the list is kept off.
+    pub fn kept_off(&self, nodes: &BTreeMap<String, usize>) {
+        for (image, nodes) in nodes {
+            let image = image.clone();
+            self.kept_off
+                .get_or_create(&ImageLabel { image })
+                .set(to_i64(*nodes));
+        }
+    }
+
     /// Counts a failed request or watch.
     pub fn api_error(&self, category: Category) {
         self.api_errors
@@ -263,6 +292,7 @@ impl Metrics {
         self.images.set(to_i64(images));
         // Images that are no longer in the list would stay for ever.
         self.image_nodes.clear();
+        self.kept_off.clear();
     }
 
     /// The newest configuration is refused.

@@ -2,27 +2,33 @@
 //!
 //! Each function below is a task that never ends: an error is logged, counted and tried again after a pause.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use crate::answers::{Answers, NoAnswer};
+use crate::answers::{Answers, NoAnswer, Question};
 use crate::api_error::{Category, Pauses, advice, bounded, chain};
+use crate::architecture::Architecture;
 use crate::cluster::{DeploymentFacts, Live, PodFacts, PodList};
+use crate::config::startup::Identity;
 use crate::desired::Flavour;
+use crate::desired::names::pod_selector;
 use crate::inspect::Inspected;
 use crate::metrics::Metrics;
+use crate::parts::{Order, Report};
 use crate::pods::{Interner, LeanPod};
 
 /// Something that was seen.
@@ -48,6 +54,14 @@ pub enum Observation {
     Answers(Answers),
     /// What a reference of the list is, by its registry.
     Inspected(String, Result<Box<Inspected>, NoAnswer>),
+    /// To a part: what it is to do.
+    Order(Order),
+    /// From a part: where it stands.
+    Part(Architecture, Box<Report>),
+    /// From a part: what registries are to be asked for it.
+    Ask(Question),
+    /// The `DaemonSet` of a part is there, with images of these references.
+    FoundPart(Architecture, BTreeSet<String>),
 }
 
 /// Where observations go: observers --see--> controller.
@@ -197,6 +211,30 @@ pub async fn flavour(client: Client, tx: Sender, metrics: Metrics) -> Infallible
             }
         }
     }
+}
+
+/// Watches a `DaemonSet`, its pods and its fetchers.
+pub fn daemon_set(
+    client: &Client,
+    identity: &Identity,
+    tx: &Sender,
+    metrics: &Metrics,
+    tasks: &mut JoinSet<()>,
+) {
+    let daemonsets = Api::<DaemonSet>::namespaced(client.clone(), &identity.namespace);
+    let name = identity.daemonset.clone();
+    let watch = one(
+        daemonsets,
+        name,
+        Observation::Live,
+        tx.clone(),
+        metrics.clone(),
+    );
+    tasks.spawn(async { match watch.await {} });
+    let selector = pod_selector(&identity.daemonset);
+    let api = Api::namespaced(client.clone(), &identity.namespace);
+    let watch = pods(api, PodList::Ours, selector, tx.clone(), metrics.clone());
+    tasks.spawn(async { match watch.await {} });
 }
 
 async fn pause(error: Option<watcher::Error>, kind: &str, pauses: &mut Pauses, metrics: &Metrics) {

@@ -184,6 +184,7 @@ pub fn plan(
         answers: cluster.answers.as_ref(),
         pods: &cluster.pods,
         refused_nodes: &cluster.refused_nodes,
+        placement: &cluster.placement,
         now,
     })))
 }
@@ -215,6 +216,7 @@ fn surroundings(
         owner: deployment
             .filter(|_| identity.is_owned())
             .map(|deployment| deployment.owner.clone()),
+        placement: cluster.placement.clone(),
     })
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use crate::DEFAULT_IMAGE;
 use crate::config::startup::{Identity, Logging};
 use crate::config::{Config, Problem, Problems};
-use crate::desired::{Flavour, Surroundings, daemon_set};
+use crate::desired::{Flavour, Placement, Surroundings, daemon_set};
 use crate::settings::Settings;
 
 /// Everything that the environment says, checked.
@@ -44,6 +44,7 @@ pub fn rendered(identity: &Identity, config: &Config) -> DaemonSet {
             .unwrap_or_else(|| DEFAULT_IMAGE.to_owned()),
         sleep_pull_secrets: Vec::new(),
         owner: None,
+        placement: Placement::default(),
     };
     daemon_set(identity, config, &surroundings)
 }

@@ -48,22 +48,27 @@ impl Reporter {
         self.told.clear();
     }
 
-    /// Sums up and tells what is new.
+    /// Sums up and tells what is new. Gives back where the `DaemonSet` stands, and where it stands with its parts.
     pub fn report(
         &mut self,
         config: &Config,
         desired: &DaemonSet,
         cluster: &Cluster,
         known: &Known,
-    ) -> Status {
+        parts: &[Status],
+    ) -> (Status, Status) {
         let (Some(content_hash), Some(group)) = (content_hash_of(desired), config.groups.first())
         else {
-            return Status::default();
+            return Default::default();
         };
         let status = summarize(group, content_hash, cluster);
-        self.metrics.status(&status);
-        self.metrics.costs(&known.costs(&status));
-        let complete = (status.complete_nodes, status.wanted_nodes);
+        let mut total = status.clone();
+        for part in parts {
+            total.add(part);
+        }
+        self.metrics.status(&total);
+        self.metrics.costs(&known.costs(&total));
+        let complete = (total.complete_nodes, total.wanted_nodes);
         let is_new = self.complete.replace(complete) != Some(complete);
         if is_new && complete.1 > 0 && complete.0 == complete.1 {
             info!(
@@ -73,9 +78,9 @@ impl Reporter {
             );
         }
         let told = self.tell_failures(config, desired, &status);
-        let told = self.tell_unavailable(config, &status, known, told);
-        self.told = self.tell_disk_share(&status, known, told);
-        status
+        let told = self.tell_unavailable(config, &total, known, told);
+        self.told = self.tell_disk_share(&total, known, told);
+        (status, total)
     }
 
     /// What a registry has said it does not have, or does not give, while some node waits for it. Gives back what is told

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::{Client, Config as ClientConfig};
@@ -22,8 +22,7 @@ use crate::apply::Writer;
 use crate::cluster::PodList;
 use crate::config::Config;
 use crate::config::startup::Identity;
-use crate::controller::Controller;
-use crate::desired::names::pod_selector;
+use crate::controller::{Controller, Main, Role, find_parts};
 use crate::events::{self, Notices};
 use crate::metrics::Metrics;
 use crate::observe::{self, Observation, READ_TIMEOUT};
@@ -112,12 +111,18 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         identity.registry_ca_file.clone(),
         tx.clone(),
     );
+    let schedule = Schedule::start(tx.clone())
+        .await
+        .context("the scheduler does not start")?;
+    tokio::spawn(find_parts(
+        client.clone(),
+        identity.clone(),
+        tx.clone(),
+        metrics.clone(),
+    ));
     let controller = Controller {
-        asker,
         writer: Writer::new(&client, &identity),
-        schedule: Schedule::start(tx)
-            .await
-            .context("the scheduler does not start")?,
+        role: Role::Main(Box::new(Main::new(schedule, asker, client, tx))),
         identity,
         source,
         notices,
@@ -261,26 +266,18 @@ fn observe_all(
     tasks: &mut JoinSet<()>,
 ) {
     let own = &identity.own_namespace;
-    let daemonsets = Api::<DaemonSet>::namespaced(client.clone(), &identity.namespace);
-    let name = identity.daemonset.clone();
-    let watch = observe::one(
-        daemonsets,
-        name,
-        Observation::Live,
+    observe::daemon_set(client, identity, tx, metrics, tasks);
+    // No one selector matches the labels of both lists of pods.
+    let pods = Api::namespaced(client.clone(), &identity.namespace);
+    let leftovers = original::POD_SELECTOR.to_owned();
+    let watch = observe::pods(
+        pods,
+        PodList::Leftovers,
+        leftovers,
         tx.clone(),
         metrics.clone(),
     );
     tasks.spawn(async { match watch.await {} });
-
-    // Two watches: no one selector matches the labels of both.
-    for (list, selector) in [
-        (PodList::Ours, pod_selector(&identity.daemonset)),
-        (PodList::Leftovers, original::POD_SELECTOR.to_owned()),
-    ] {
-        let pods = Api::namespaced(client.clone(), &identity.namespace);
-        let watch = observe::pods(pods, list, selector, tx.clone(), metrics.clone());
-        tasks.spawn(async { match watch.await {} });
-    }
 
     let discovery = observe::flavour(client.clone(), tx.clone(), metrics.clone());
     tasks.spawn(async { match discovery.await {} });

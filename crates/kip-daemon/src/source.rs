@@ -41,6 +41,13 @@ impl ConfigSource {
         }
     }
 
+    /// Takes up a configuration that was checked elsewhere. Tells whether it is another one.
+    pub fn set(&mut self, config: Config) -> bool {
+        let is_new = self.in_force.as_ref() != Some(&config);
+        self.in_force = Some(config);
+        is_new
+    }
+
     /// A `ConfigMap` will give it, and give it again.
     pub fn config_map(name: &str) -> Self {
         Self {

@@ -67,10 +67,34 @@ pub struct Status {
 impl Status {
     /// On how many of the nodes that are to have it the image of this name is not.
     pub fn missing_on(&self, name: &str) -> usize {
-        let nodes = self.images.get(name).map(|image| &image.nodes);
-        let cached = nodes.and_then(|nodes| nodes.get(&ImageState::Cached));
+        let image = self.images.get(name);
+        let cached = image.and_then(|image| image.nodes.get(&ImageState::Cached));
+        let kept_off = image.map_or(0, |image| image.kept_off);
         self.wanted_nodes
+            .saturating_sub(kept_off)
             .saturating_sub(cached.copied().unwrap_or(0))
+    }
+
+    /// Adds the nodes of a part: an image that it leaves out is not to be there.
+    pub fn add(&mut self, part: &Self) {
+        self.wanted_nodes += part.wanted_nodes;
+        self.complete_nodes += part.complete_nodes;
+        self.empty_nodes += part.empty_nodes;
+        for (architecture, (disk, node)) in &part.disks {
+            let smallest = self.disks.get(architecture);
+            if smallest.is_none_or(|(bytes, _)| disk < bytes) {
+                self.disks.insert(*architecture, (*disk, node.clone()));
+            }
+        }
+        for (name, image) in &mut self.images {
+            let Some(other) = part.images.get(name) else {
+                image.kept_off += part.wanted_nodes;
+                continue;
+            };
+            for (state, nodes) in &other.nodes {
+                *image.nodes.entry(*state).or_default() += nodes;
+            }
+        }
     }
 }
 
@@ -79,6 +103,8 @@ impl Status {
 pub struct ImageStatus {
     /// How many nodes are in each state.
     pub nodes: BTreeMap<ImageState, usize>,
+    /// How many nodes it is not to be on, since it has nothing for their architecture.
+    pub kept_off: usize,
     /// A node on which it fails, and why.
     pub failure: Option<(String, Failure)>,
 }

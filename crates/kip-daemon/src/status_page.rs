@@ -56,6 +56,14 @@ struct ImageEntry<'a> {
     /// Architectures whose nodes find nothing to pull.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     absent: BTreeSet<Architecture>,
+    /// Nodes that it is kept off, since it has nothing for their architecture.
+    #[serde(skip_serializing_if = "is_none")]
+    kept_off: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Serialize)]
@@ -125,6 +133,7 @@ fn entry<'a>(
         }),
         bytes: bytes.map(BTreeMap::from).unwrap_or_default(),
         absent: known.absent(&image.image),
+        kept_off: status.map_or(0, |status| status.kept_off),
     }
 }
 
@@ -145,6 +154,7 @@ mod tests {
         let config = Config::from_settings(&Settings::from_vars(vars).unwrap()).unwrap();
         let image = ImageStatus {
             nodes: BTreeMap::from([(ImageState::Cached, 3)]),
+            kept_off: 2,
             failure: None,
         };
         let status = Status {
@@ -181,7 +191,8 @@ mod tests {
         let expected = json!({
             "nodes": {"wanted": 3, "complete": 2, "withoutPod": 0},
             "images": [
-                {"name": "a", "image": "r.example/a:1", "nodes": {"cached": 3}, "digest": "sha256:0", "absent": ["arm64"]},
+                {"name": "a", "image": "r.example/a:1", "nodes": {"cached": 3}, "digest": "sha256:0", "absent": ["arm64"],
+                 "keptOff": 2},
                 {"name": "b", "image": "r.example/b:1", "nodes": {},
                  "noAnswer": {"why": "not_found", "words": "not found"}},
             ],

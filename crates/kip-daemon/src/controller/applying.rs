@@ -84,7 +84,8 @@ impl Controller {
             ApplyResult::created => {
                 info!(daemonset, uid = live.uid, "DaemonSet created");
                 let text = format!("DaemonSet {daemonset} created");
-                self.notices.tell(Reason::DaemonSetCreated, "", text);
+                self.notices
+                    .tell(Reason::DaemonSetCreated, daemonset.as_str(), text);
             }
             ApplyResult::changed => {
                 info!(daemonset, generation = live.generation, "DaemonSet changed");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Controller, Memory};
+use super::{Controller, Memory, Role};
 use crate::answers::{Answers, Question};
 use crate::api_error::ApiError;
 use crate::cluster::{Cluster, Content, Duty, Seen};
@@ -16,12 +16,21 @@ use crate::desired::content_hash_of;
 use crate::desired::names::SUM;
 use crate::events::Reason;
 use crate::known::Known;
+use crate::observe::Observation;
 use crate::registries::Reach;
 use crate::rollout::digests;
 
 impl Controller {
     /// Has registries asked; the answers are observed.
     pub(super) fn ask(&self, question: Question, memory: &Memory) {
+        let main = match &self.role {
+            Role::Main(main) => main,
+            Role::Part(link) => {
+                // Where there is no room for it now it is asked again.
+                link.tell(Observation::Ask(question));
+                return;
+            }
+        };
         let Some(config) = self.source.in_force() else {
             return;
         };
@@ -32,7 +41,7 @@ impl Controller {
                 .known
                 .contents(config, &known_digests(&memory.cluster)),
         };
-        self.asker.ask(question, &reach);
+        main.asker.ask(question, &reach);
     }
 
     /// What is known of the images is made one sum of the list.
@@ -58,10 +67,12 @@ impl Controller {
         let Some(config) = self.source.in_force() else {
             return;
         };
-        if config.rollout.refresh != Refresh::Digest || memory.status.wanted_nodes == 0 {
+        let is_main = matches!(self.role, Role::Main(_));
+        let is_by_digest = config.rollout.refresh == Refresh::Digest;
+        if !is_main || !is_by_digest || memory.total.wanted_nodes == 0 {
             return;
         }
-        let (known, status) = (&mut memory.known, &memory.status);
+        let (known, status) = (&mut memory.known, &memory.total);
         let secrets = pull_secrets(config, &memory.cluster);
         // All of them, so that each is looked at.
         let new_secrets = secrets.iter().filter(|name| known.is_new(name)).count();
@@ -91,6 +102,15 @@ impl Controller {
     }
 
     pub(super) fn take_answers(&self, answers: Answers, memory: &mut Memory) {
+        let applied = memory.applied.as_ref();
+        let content = applied.and_then(|applied| content_hash_of(&applied.desired));
+        let is_for_us = content == Some(&answers.question.content);
+        if let Role::Part(_) = &self.role {
+            if is_for_us {
+                memory.cluster.answers = Some(answers);
+            }
+            return;
+        }
         memory.known.note(&answers);
         self.metrics.answers(&memory.known.counts());
         for (secret, why) in &answers.bad_secrets {
@@ -108,7 +128,11 @@ impl Controller {
         if !answers.unanswered.is_empty() {
             self.tell_unanswered(&answers);
         }
-        memory.cluster.answers = Some(answers);
+        self.role.pass_on(|| Observation::Answers(answers.clone()));
+        // Else they are for a part, or for a list that is not in force any more.
+        if is_for_us {
+            memory.cluster.answers = Some(answers);
+        }
     }
 
     /// Writes down what is known of the list, where that is new. It is written once: a policy may take it off.

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Controller, Memory, STATUS_GAP};
+use super::{Controller, Memory, Role, STATUS_GAP};
 use crate::events::Reason;
 use crate::source::Verdict;
 
@@ -40,7 +40,9 @@ impl Controller {
         let images: usize = config.groups.iter().map(|group| group.images.len()).sum();
         self.metrics.config_in_force(images);
         info!(images, interval = ?config.interval, "configuration in force");
-        if let Err(error) = self.schedule.set(config.interval).await {
+        if let Role::Main(main) = &mut self.role
+            && let Err(error) = main.schedule.set(config.interval).await
+        {
             warn!(%error, "the tick cannot be scheduled");
         }
         let now = Instant::now();

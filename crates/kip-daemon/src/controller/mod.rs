@@ -4,11 +4,17 @@ mod adopting;
 mod applying;
 mod asking;
 mod configuring;
+mod ending;
+mod finding;
 mod lasting;
+mod main;
 mod missing;
 mod news;
+mod part;
 mod rolling;
+mod summing;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -19,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use crate::api_error::{ApiError, Pauses, advice};
 use crate::apply::Writer;
+use crate::architecture::Architecture;
 use crate::cluster::{Cluster, DeploymentFacts, Seen};
 use crate::config::startup::Identity;
 use crate::desired::Flavour;
@@ -27,18 +34,19 @@ use crate::known::Known;
 use crate::metrics::{ApplyResult, Metrics};
 use crate::observe::Observation;
 use crate::pace::{Pace, at};
+use crate::parts::Report;
 use crate::plan::{Applied, Plan, Why, plan};
-use crate::registries::Asker;
 use crate::report::Reporter;
-use crate::rollout::fetchers;
-use crate::schedule::Schedule;
+use crate::rollout::Figures;
 use crate::server::{HEARTBEAT, Health};
 use crate::source::ConfigSource;
 use crate::status::Status;
-use crate::status_page::StatusPage;
 use crate::trouble::Trouble;
 
+pub use self::finding::find_parts;
+pub use self::main::Main;
 use self::missing::{Missing, refusal};
+pub use self::part::Link;
 use self::rolling::Rolling;
 
 /// Everything that the loop works with.
@@ -55,10 +63,16 @@ pub struct Controller {
     pub metrics: Metrics,
     /// What the probes ask for.
     pub health: Health,
-    /// The tick.
-    pub schedule: Schedule,
-    /// Asks registries.
-    pub asker: Asker,
+    /// Which of the `DaemonSet`s it keeps.
+    pub role: Role,
+}
+
+/// Which of the daemon's `DaemonSet`s a controller keeps.
+pub enum Role {
+    /// The main one: this controller follows the settings, asks registries, and has the parts.
+    Main(Box<Main>),
+    /// That of a part: this one does as the main controller says.
+    Part(Link),
 }
 
 /// What the loop remembers from one step to the next.
@@ -74,6 +88,10 @@ struct Memory {
     rival: Option<(DeploymentFacts, Instant)>,
     reporter: Reporter,
     status: Status,
+    /// With the parts.
+    total: Status,
+    figures: Figures,
+    reports: BTreeMap<Architecture, Report>,
     status_due: Option<Instant>,
     missing: Missing,
     /// What registries have said.
@@ -90,8 +108,6 @@ struct Memory {
 
 /// Pods report often while they start; where things stand is summed up no more often than this.
 const STATUS_GAP: Duration = Duration::from_millis(500);
-/// How long the last request may take when the daemon is asked to end.
-const CLEAN_UP: Duration = Duration::from_secs(5);
 
 impl Controller {
     /// Runs until `stop` ends, or for ever. Errors of the API server never end it.
@@ -102,7 +118,10 @@ impl Controller {
     ) {
         let now = Instant::now();
         let mut memory = Memory {
-            cluster: Cluster::default(),
+            cluster: Cluster {
+                placement: self.role.placement(),
+                ..Cluster::default()
+            },
             applied: None,
             ours: None,
             pace: Pace::default(),
@@ -111,6 +130,9 @@ impl Controller {
             rival: None,
             reporter: Reporter::new(self.metrics.clone(), self.notices.clone()),
             status: Status::default(),
+            total: Status::default(),
+            figures: Figures::default(),
+            reports: BTreeMap::new(),
             status_due: None,
             missing: Missing::default(),
             known: Known::default(),
@@ -146,7 +168,7 @@ impl Controller {
                 Some(observation) = seen.recv() => self.absorb(observation, &mut memory).await,
             }
         }
-        self.clean_up(&memory).await;
+        self.end(&memory).await;
     }
 
     /// Takes an observation into the facts.
@@ -161,6 +183,8 @@ impl Controller {
             }
             Observation::Live(live) => cluster.see_live(live),
             Observation::Deployment(deployment) => {
+                self.role
+                    .pass_on(|| Observation::Deployment(deployment.clone()));
                 let rival = cluster.see_deployment(deployment);
                 memory.rival = rival.map(|rival| (rival, now));
                 if let Seen::Present(own) = &cluster.deployment {
@@ -169,12 +193,18 @@ impl Controller {
             }
             // An answer without the group may come from a server that is just starting; a cluster does not change.
             Observation::Flavour(_) if cluster.flavour == Some(Flavour::OpenShift) => {}
-            Observation::Flavour(flavour) => cluster.flavour = Some(flavour),
+            Observation::Flavour(flavour) => {
+                cluster.flavour = Some(flavour);
+                self.role.pass_on(|| Observation::Flavour(flavour));
+            }
             Observation::Pod(name, pod) => cluster.see_pod(name, *pod),
             Observation::PodGone(list, name) => cluster.see_gone(list, &name),
             Observation::Pods(list, names) => cluster.see_list(list, &names),
             // What was applied is forgotten, so it is applied again.
-            Observation::Tick => memory.applied = None,
+            Observation::Tick => {
+                memory.applied = None;
+                self.role.pass_on(|| Observation::Tick);
+            }
             Observation::Answers(answers) => self.take_answers(answers, memory),
             Observation::Inspected(image, Ok(inspected)) => {
                 memory.known.note_inspected(image, *inspected);
@@ -183,6 +213,15 @@ impl Controller {
                 memory.known.note_no_image(image, no);
                 self.metrics.answers(&memory.known.counts());
             }
+            Observation::Order(order) => {
+                self.obey(order, memory).await;
+                return;
+            }
+            Observation::Part(architecture, report) => {
+                memory.reports.insert(architecture, *report);
+            }
+            Observation::Ask(question) => self.ask(question, memory),
+            Observation::FoundPart(architecture, images) => self.found(architecture, images),
         }
         memory.pace.soon(now);
         memory.status_due.get_or_insert(now + STATUS_GAP);
@@ -191,9 +230,18 @@ impl Controller {
     /// One step of the plan.
     async fn act(&mut self, memory: &mut Memory) {
         memory.pace.acting(Instant::now());
+        if self.is_to_go() {
+            self.go(memory).await;
+            return;
+        }
+        self.decide_on_parts(memory);
         let Some(config) = self.source.in_force() else {
             return;
         };
+        if self.is_somebody_elses(memory) {
+            self.wait(Why::ForeignSelector, memory);
+            return;
+        }
         let step = plan(
             &self.identity,
             config,
@@ -202,6 +250,9 @@ impl Controller {
             Timestamp::now(),
         );
         let is_rolling = matches!(step, Plan::Roll(_));
+        if is_rolling {
+            self.instruct_parts(memory);
+        }
         let result = match step {
             Plan::Wait(why) => {
                 self.wait(why, memory);
@@ -305,70 +356,6 @@ impl Controller {
         };
         self.notices.tell(Reason::FetchRefused, subject, text);
         memory.status_due.get_or_insert(Instant::now());
-    }
-
-    /// Where things stand, for metrics and Events.
-    fn sum_up(&self, memory: &mut Memory) {
-        memory.status_due = None;
-        self.sum_up_what_is_known(memory);
-        if let Some(config) = self.source.in_force()
-            && let Some(applied) = &memory.applied
-        {
-            let (desired, cluster) = (&applied.desired, &memory.cluster);
-            let status = memory
-                .reporter
-                .report(config, desired, cluster, &memory.known);
-            memory.missing.note(&status, Instant::now());
-            let mut troubles = status.troubles.clone();
-            let fetch = memory
-                .rolling
-                .unfetched
-                .as_ref()
-                .and_then(|(_, trouble)| *trouble);
-            for (trouble, nodes) in [(memory.missing.trouble(), status.empty_nodes), (fetch, 1)] {
-                if let Some(trouble) = trouble {
-                    *troubles.entry(trouble).or_default() += nodes;
-                }
-            }
-            self.metrics.troubles(&troubles);
-            memory.status = Status { troubles, ..status };
-            self.ask_for_what_is_new(memory);
-            let page = StatusPage::new(config, &memory.status, &memory.known);
-            // Texts and numbers can always be written.
-            self.health
-                .show(serde_json::to_string(&page).unwrap_or_default());
-        }
-    }
-
-    /// Deletes what this process has applied, and nothing else, where the setting says so.
-    async fn clean_up(&self, memory: &Memory) {
-        let Some(uid) = &memory.ours else {
-            return;
-        };
-        if !self
-            .source
-            .in_force()
-            .is_some_and(|config| config.cleanup_on_shutdown)
-        {
-            return;
-        }
-        let daemonset = &self.identity.daemonset;
-        let deletion = async {
-            self.writer.delete_daemonset(uid).await?;
-            // They are the Deployment's, which stays.
-            for fetcher in fetchers(&memory.cluster.pods) {
-                self.writer.delete_pod(&fetcher).await?;
-            }
-            Ok::<(), ApiError>(())
-        };
-        match tokio::time::timeout(CLEAN_UP, deletion).await {
-            Ok(Ok(())) => info!(daemonset, "DaemonSet deleted, as CLEANUP_ON_SHUTDOWN says"),
-            Ok(Err(error)) => warn!(
-                detail = error.detail(),
-                "the DaemonSet could not be deleted"
-            ),
-            Err(_) => warn!(daemonset, "the DaemonSet could not be deleted in time"),
-        }
     }
 }
 

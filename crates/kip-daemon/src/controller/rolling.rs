@@ -103,7 +103,8 @@ impl Done {
 impl Controller {
     pub(super) async fn roll(&self, next: Next, memory: &mut Memory) -> Result<(), ApiError> {
         memory.waiting = None;
-        self.metrics.rollout(&next);
+        memory.figures = next.figures();
+        self.metrics.rollout(memory.figures_of_all());
         if let Some(wake) = next.wake {
             let wait =
                 Duration::try_from(wake.duration_since(Timestamp::now())).unwrap_or_default();

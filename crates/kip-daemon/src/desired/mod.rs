@@ -5,6 +5,7 @@ mod fetcher;
 pub mod hash;
 pub mod names;
 pub mod overlay;
+mod placement;
 mod pod;
 mod sample;
 mod security;
@@ -15,7 +16,10 @@ use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrate
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
 pub use self::fetcher::{Order, Requests, fetcher};
-use self::names::{COMPONENT, CONTENT_HASH, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PROGRAM};
+use self::names::{
+    COMPONENT, CONTENT_HASH, HOLDER, INSTANCE, MANAGED_BY, MANAGER, NAME, PARTS, PROGRAM,
+};
+pub use self::placement::Placement;
 pub use self::sample::sample;
 use crate::config::Config;
 use crate::config::startup::Identity;
@@ -40,6 +44,8 @@ pub struct Surroundings {
     pub sleep_pull_secrets: Vec<String>,
     /// The Deployment that owns the object: its deletion deletes it.
     pub owner: Option<Owner>,
+    /// Which nodes are meant.
+    pub placement: Placement,
 }
 
 /// The daemon's own Deployment.
@@ -67,7 +73,7 @@ pub fn daemon_set(identity: &Identity, config: &Config, surroundings: &Surroundi
             name: Some(identity.daemonset.clone()),
             namespace: Some(identity.namespace.clone()),
             labels: Some(labels(&identity.daemonset)),
-            annotations: Some(config.daemonset_annotations.clone()).filter(|map| !map.is_empty()),
+            annotations: Some(annotations(config, surroundings)).filter(|map| !map.is_empty()),
             owner_references: surroundings
                 .owner
                 .as_ref()
@@ -91,6 +97,16 @@ pub fn daemon_set(identity: &Identity, config: &Config, surroundings: &Surroundi
         }),
         status: None,
     }
+}
+
+fn annotations(config: &Config, surroundings: &Surroundings) -> BTreeMap<String, String> {
+    let mut annotations = config.daemonset_annotations.clone();
+    if let Placement::Main(parts) = &surroundings.placement
+        && let Some(text) = parts.text()
+    {
+        annotations.insert(PARTS.to_owned(), text);
+    }
+    annotations
 }
 
 /// What the pods of this object hold, as their annotation says.

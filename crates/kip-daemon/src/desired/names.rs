@@ -18,6 +18,11 @@ pub const DIGESTS: &str = "kubernetes-image-puller/digests";
 pub const SUM: &str = "kubernetes-image-puller/sum";
 /// On the `DaemonSet`: the value of [`REFRESH`] that was carried out last.
 pub const REFRESH_HANDLED: &str = "kubernetes-image-puller/refresh-handled";
+/// On the main `DaemonSet`: the architectures whose nodes have a `DaemonSet` of their own, as JSON
+/// ([`Parts`](crate::parts::Parts)).
+pub const PARTS: &str = "kubernetes-image-puller/parts";
+/// On the `DaemonSet` of such nodes: the name of the main one.
+pub const PART_OF: &str = "kubernetes-image-puller/part-of";
 /// On a fetcher: the `DaemonSet` that it fetches for.
 pub const HOLDER_UID: &str = "kubernetes-image-puller/holder-uid";
 /// On a fetcher: the node that it is meant for, known before it is placed.

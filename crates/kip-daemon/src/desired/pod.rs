@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::names::{CONTENT_HASH, VOLUME};
-use super::{Surroundings, containers, hash, overlay, security};
+use super::{Surroundings, containers, hash, overlay, placement, security};
 use crate::config::Group;
 
 /// Room for the sleep program, with plenty to spare; the original's value.
@@ -34,7 +34,15 @@ pub(super) fn template(
         }),
         spec: Some(spec(group, surroundings)),
     };
-    overlay::applied(&additions.overlay, template)
+    let mut template = overlay::applied(&additions.overlay, template);
+    if let Some(spec) = &mut template.spec {
+        // The overlay may have something for an image that is left out here.
+        let is_of_list = |name: &str| group.images.iter().any(|image| image.name == name);
+        spec.containers
+            .retain(|container| is_of_list(&container.name));
+        placement::place(&surroundings.placement, spec);
+    }
+    template
 }
 
 fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {

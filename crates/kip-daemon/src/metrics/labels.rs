@@ -88,6 +88,11 @@ pub(super) struct ImageLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ImageLabel {
+    pub(super) image: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct VersionLabel {
     pub(super) version: &'static str,
 }

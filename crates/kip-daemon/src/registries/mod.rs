@@ -43,8 +43,8 @@ pub struct Asker {
     secrets: Api<Secret>,
     ca_file: Option<PathBuf>,
     tx: Sender,
-    /// The refresh that is being asked for: a newer one takes its place.
-    refresh: Mutex<Option<(Question, AbortHandle)>>,
+    /// The refresh of each list that is being asked for: a newer one takes its place.
+    refreshes: Mutex<Vec<(Question, AbortHandle)>>,
 }
 
 impl Asker {
@@ -54,7 +54,7 @@ impl Asker {
             secrets,
             ca_file,
             tx,
-            refresh: Mutex::new(None),
+            refreshes: Mutex::default(),
         }
     }
 
@@ -64,16 +64,18 @@ impl Asker {
             self.begin(question, reach);
             return;
         }
-        let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same =
-            |(other, task): &(Question, AbortHandle)| *other == question && !task.is_finished();
-        if refresh.as_ref().is_some_and(is_same) {
+        let refreshes = self.refreshes.lock();
+        let mut refreshes = refreshes.unwrap_or_else(PoisonError::into_inner);
+        refreshes.retain(|(_, task)| !task.is_finished());
+        if refreshes.iter().any(|(other, _)| *other == question) {
             return;
         }
-        if let Some((_, task)) = refresh.take() {
+        let of_list = |(other, _): &mut (Question, AbortHandle)| other.content == question.content;
+        for (_, task) in refreshes.extract_if(.., of_list) {
             task.abort();
         }
-        *refresh = Some((question.clone(), self.begin(question, reach)));
+        let task = self.begin(question.clone(), reach);
+        refreshes.push((question, task));
     }
 
     fn begin(&self, question: Question, reach: &Reach) -> AbortHandle {

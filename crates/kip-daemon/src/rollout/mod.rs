@@ -33,8 +33,8 @@ pub use self::round::{Change, Round};
 use crate::answers::{Answers, Question};
 use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
-use crate::desired::Order;
 use crate::desired::names::ROUND;
+use crate::desired::{Order, Placement};
 use crate::plan::PodName;
 
 /// A fetcher that is not placed by the scheduler, or not taken up by kubelet, for so long, is given up.
@@ -55,6 +55,8 @@ pub struct Facts<'a> {
     pub pods: &'a BTreeMap<String, PodFacts>,
     /// Nodes whose fetchers were refused: others come before them.
     pub refused_nodes: &'a BTreeSet<String>,
+    /// Which nodes the `DaemonSet` is for.
+    pub placement: &'a Placement,
     /// The time.
     pub now: Timestamp,
 }
@@ -158,7 +160,39 @@ pub struct Next {
     pub leftovers: usize,
 }
 
+/// How far the nodes are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// [`Next::outdated`]
+    pub outdated: usize,
+    /// [`Next::busy`]
+    pub busy: usize,
+    /// [`Next::kept`]
+    pub kept: usize,
+    /// [`Next::leftovers`]
+    pub leftovers: usize,
+}
+
+impl std::ops::AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.outdated += other.outdated;
+        self.busy += other.busy;
+        self.kept += other.kept;
+        self.leftovers += other.leftovers;
+    }
+}
+
 impl Next {
+    /// How far the nodes are.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            outdated: self.outdated,
+            busy: self.busy,
+            kept: self.kept,
+            leftovers: self.leftovers,
+        }
+    }
+
     fn wake_at(&mut self, at: Timestamp) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
@@ -272,9 +306,20 @@ impl<'a> Rollout<'a> {
         self.facts.now >= until
     }
 
+    /// Whether the pod is on a node of a part: what it holds the part's pod holds, or it would not be apart.
+    fn is_apart(&self, pod: &PodFacts) -> bool {
+        let Placement::Main(parts) = self.facts.placement else {
+            return false;
+        };
+        let is_of = |it| pod.node_report.is_some_and(|node| node.architecture == it);
+        parts.apart().any(|(architecture, _)| is_of(architecture))
+    }
+
     /// Fetchers of other rounds or lists that can go.
     fn needless(&self, node: &Node<'a>, next: &mut Next) -> Vec<PodName> {
-        let mut is_unwanted = |pod: &PodFacts| node.holder.is_none() && self.is_unwanted(pod, next);
+        let mut is_unwanted = |pod: &PodFacts| {
+            node.holder.is_none() && (self.is_apart(pod) || self.is_unwanted(pod, next))
+        };
         let mut gone = Vec::new();
         gone.extend(
             node.fetcher

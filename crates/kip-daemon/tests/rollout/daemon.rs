@@ -33,6 +33,7 @@ impl World {
             answers: self.view.answers.as_ref(),
             pods: &self.view.pods,
             refused_nodes: &self.view.refused_nodes,
+            placement: &self.view.placement,
             now: self.now,
         });
         if next.step.is_some() {

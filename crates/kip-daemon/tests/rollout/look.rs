@@ -24,6 +24,7 @@ impl World {
             answers: self.view.answers.as_ref(),
             pods: &self.view.pods,
             refused_nodes: &self.view.refused_nodes,
+            placement: &self.view.placement,
             now: self.now + Duration::from_secs(2 * 3600),
         });
         let is_awake = later.step.is_none() || self.next.wake.is_some();

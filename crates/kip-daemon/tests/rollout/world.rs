@@ -11,7 +11,7 @@ use kip_daemon::cluster::{Cluster, ContainerState, Content, Duty, Live, PodFacts
 use kip_daemon::config::Config;
 use kip_daemon::config::startup::Identity;
 use kip_daemon::desired::names::TEMPLATE_GENERATION;
-use kip_daemon::desired::{Flavour, Surroundings, content_hash_of, daemon_set};
+use kip_daemon::desired::{Flavour, Placement, Surroundings, content_hash_of, daemon_set};
 use kip_daemon::pods::{Interner, LeanPod};
 use kip_daemon::rollout::{News, Next};
 use kip_daemon::settings::Settings;
@@ -119,6 +119,7 @@ fn desired(config: &Config) -> DaemonSet {
         sleep_image: "sleep".to_owned(),
         sleep_pull_secrets: Vec::new(),
         owner: None,
+        placement: Placement::default(),
     };
     daemon_set(&identity(), config, &surroundings)
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{ContainerState, Failure, FailureKind, Live, PodFacts};
 use crate::config::Config;
+use crate::desired::Placement;
 use crate::plan::PodName;
 use crate::pods::{Interner, LeanPod};
 use crate::rollout::{Acts, Facts, Next, Step, next};
@@ -81,6 +82,7 @@ fn decide_at(second: i64, config: &Config, wanted_nodes: i32, pods: &Pods) -> Ne
         answers: None,
         pods,
         refused_nodes: &BTreeSet::new(),
+        placement: &Placement::default(),
         now: Timestamp::from_second(second).unwrap(),
     })
 }

@@ -1,0 +1,118 @@
+//! The controller of a part: it does as the main one says, and tells it where the part stands.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Controller, Memory, Role, STATUS_GAP};
+use crate::architecture::Architecture;
+use crate::cluster::Seen;
+use crate::desired::content_hash_of;
+use crate::desired::names::PART_OF;
+use crate::observe::{Observation, Sender};
+use crate::parts::{Order, Report, Standing, standing};
+use crate::trouble::Trouble;
+
+/// How the controller of a part is bound to the main one.
+pub struct Link {
+    /// Of which nodes.
+    pub architecture: Architecture,
+    /// The name of the main `DaemonSet`.
+    pub of: String,
+    /// To the main controller.
+    pub tx: Sender,
+    /// Whether the part is to go.
+    pub is_to_go: bool,
+}
+
+impl Link {
+    /// Tells the main controller something, unless it has too much to do. It never waits: the other one might wait for us.
+    pub(super) fn tell(&self, observation: Observation) -> bool {
+        self.tx.try_send(observation).is_ok()
+    }
+}
+
+impl Controller {
+    pub(super) async fn obey(&mut self, order: Order, memory: &mut Memory) {
+        let Role::Part(link) = &mut self.role else {
+            return;
+        };
+        link.is_to_go = order == Order::Go;
+        let now = Instant::now();
+        memory.pace.now(now);
+        memory.status_due.get_or_insert(now);
+        if let Order::Keep(config) = order
+            && self.source.set(*config)
+        {
+            self.take_up_config(memory).await;
+        }
+    }
+
+    pub(super) fn is_to_go(&self) -> bool {
+        matches!(&self.role, Role::Part(link) if link.is_to_go)
+    }
+
+    /// Whether the `DaemonSet` has the name of the part and is not the part's: nobody has chosen that name.
+    pub(super) fn is_somebody_elses(&self, memory: &Memory) -> bool {
+        let (Role::Part(link), Seen::Present(live)) = (&self.role, &memory.cluster.live) else {
+            return false;
+        };
+        live.annotations.get(PART_OF) != Some(&link.of) && memory.ours.as_ref() != Some(&live.uid)
+    }
+
+    /// Deletes the part's `DaemonSet`.
+    pub(super) async fn go(&self, memory: &mut Memory) {
+        memory.applied = None;
+        memory.last = None;
+        let is_ours = !self.is_somebody_elses(memory);
+        let uid = match &memory.cluster.live {
+            Seen::Present(live) if is_ours && !live.terminating => live.uid.clone(),
+            _ => return,
+        };
+        if let Err(error) = self.delete_all(&uid, memory).await {
+            self.failed(&error, false, memory);
+            return;
+        }
+        let daemonset = &self.identity.daemonset;
+        info!(
+            daemonset,
+            "DaemonSet deleted, its nodes need none of their own"
+        );
+        if let Seen::Present(live) = &mut memory.cluster.live {
+            // The watch tells when it is gone.
+            live.terminating = true;
+        }
+        memory.pauses.reset();
+    }
+
+    /// Tells the main controller where the part stands.
+    pub(super) fn report(&self, troubles: BTreeMap<Trouble, usize>, memory: &mut Memory) {
+        let Role::Part(link) = &self.role else {
+            return;
+        };
+        let group = self.source.in_force().and_then(|it| it.groups.first());
+        let applied = memory.applied.as_ref();
+        let content = applied.and_then(|applied| content_hash_of(&applied.desired));
+        let standing = match group {
+            Some(group) => {
+                let content = content.map_or("", String::as_str);
+                standing(group, content, &memory.cluster)
+            }
+            None => Standing::default(),
+        };
+        let report = Report {
+            is_gone: link.is_to_go
+                && (memory.cluster.live == Seen::Absent || self.is_somebody_elses(memory)),
+            content: content.cloned(),
+            standing,
+            status: memory.status.clone(),
+            troubles,
+            figures: memory.figures,
+        };
+        let report = Observation::Part(link.architecture, Box::new(report));
+        if !link.tell(report) {
+            memory.status_due = Some(Instant::now() + STATUS_GAP);
+        }
+    }
+}

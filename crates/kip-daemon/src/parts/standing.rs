@@ -1,0 +1,132 @@
+//! What the nodes of one `DaemonSet` hold of its list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::architecture::Architecture;
+use crate::cluster::{Cluster, ContainerFacts, ContainerState, Duty, FailureKind, PodFacts, Seen};
+use crate::config::Group;
+use crate::config::images::Image;
+
+/// What the nodes hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the `DaemonSet` and its pods, or that there is none, have been seen.
+    pub is_seen: bool,
+    /// Whether there is a pod on every node that is to have one.
+    pub is_whole: bool,
+    /// Each node with a pod.
+    pub nodes: BTreeMap<String, Node>,
+}
+
+/// What one node holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// What its pod says of it.
+    pub architecture: Option<Architecture>,
+    /// Whether its pod is one of the list in force, and kubelet has been through with it.
+    pub is_settled: bool,
+    /// Names of the images that this pod does not hold. Where all is well there are none, however long the list.
+    pub lacks: BTreeSet<Arc<str>>,
+    /// Names of the images that no pod of the `DaemonSet`, and no fetcher, holds there.
+    pub misses: BTreeSet<Arc<str>>,
+}
+
+impl Standing {
+    /// Nodes of which a pod has said that they are of this architecture.
+    pub fn nodes_of(&self, architecture: Architecture) -> impl Iterator<Item = &str> {
+        let is_of = move |node: &Node| node.architecture == Some(architecture);
+        let nodes = self.nodes.iter().filter(move |(_, node)| is_of(node));
+        nodes.map(|(name, _)| name.as_str())
+    }
+}
+
+impl Node {
+    /// Whether the pod holds each of these images that is held by the other `DaemonSet` on the same node.
+    pub fn replaces(&self, other: &Self, names: &BTreeSet<Arc<str>>) -> bool {
+        let is_held = |name| !self.lacks.contains(name) || other.misses.contains(name);
+        self.is_settled && names.iter().all(is_held)
+    }
+}
+
+/// Reads it from the pods.
+pub fn standing(group: &Group, content: &str, cluster: &Cluster) -> Standing {
+    let live = match &cluster.live {
+        Seen::Unknown => return Standing::default(),
+        Seen::Absent => {
+            return Standing {
+                is_seen: cluster.pods_listed,
+                ..Standing::default()
+            };
+        }
+        Seen::Present(live) => live,
+    };
+    let mut by_node: BTreeMap<&str, Vec<&PodFacts>> = BTreeMap::new();
+    let pods = cluster.pods.values();
+    for pod in pods.filter(|pod| !pod.terminating && !pod.node.is_empty()) {
+        let is_ours = match pod.duty {
+            Duty::Hold => pod.controller.as_deref() == Some(live.uid.as_str()),
+            Duty::Fetch { .. } => true,
+            Duty::Leftover => false,
+        };
+        if is_ours {
+            by_node.entry(&pod.node).or_default().push(pod);
+        }
+    }
+    let is_holder = |pod: &&&PodFacts| pod.duty == Duty::Hold;
+    let has_holder = |pods: &&Vec<&PodFacts>| pods.iter().any(|pod| pod.duty == Duty::Hold);
+    let holders = by_node.values().filter(has_holder).count();
+    let wanted = usize::try_from(live.wanted_nodes + live.misscheduled_nodes).unwrap_or(0);
+    let names: Vec<(Arc<str>, &Image)> = group
+        .images
+        .iter()
+        .map(|image| (Arc::from(image.name.as_str()), image))
+        .collect();
+    let nodes = by_node.iter().map(|(node, pods)| {
+        let holder = pods
+            .iter()
+            .filter(is_holder)
+            .find(|pod| pod.content_hash.as_deref() == Some(content));
+        let lacking = |pods: &[&PodFacts]| {
+            let lacks = |image: &Image| !pods.iter().any(|pod| holds(pod, image, content));
+            let lacking = names.iter().filter(|(_, image)| lacks(image));
+            lacking.map(|(name, _)| name.clone()).collect()
+        };
+        let node_facts = Node {
+            architecture: pods
+                .iter()
+                .find_map(|pod| Some(pod.node_report?.architecture)),
+            is_settled: holder.is_some_and(|pod| is_settled(pod)),
+            lacks: lacking(holder.map(std::slice::from_ref).unwrap_or_default()),
+            misses: lacking(pods),
+        };
+        ((*node).to_owned(), node_facts)
+    });
+    Standing {
+        is_seen: cluster.pods_listed,
+        is_whole: cluster.pods_listed
+            && live.observed_generation >= live.generation
+            && holders >= wanted,
+        nodes: nodes.collect(),
+    }
+}
+
+/// Whether kubelet has said of each container how far it is.
+fn is_settled(pod: &PodFacts) -> bool {
+    let is_decided = |it: &ContainerFacts| it.state != ContainerState::Waiting;
+    pod.taken_up && !pod.containers.is_empty() && pod.containers.iter().all(is_decided)
+}
+
+fn holds(pod: &PodFacts, image: &Image, content: &str) -> bool {
+    let Some(container) = pod.container(&image.name) else {
+        return false;
+    };
+    // A policy may have given the image another name; then the list tells.
+    let is_meant = pod.content_hash.as_deref() == Some(content) || *container.image == *image.image;
+    let is_had = match &container.state {
+        ContainerState::Running => true,
+        ContainerState::Failed(failure) => failure.kind == FailureKind::Start,
+        ContainerState::Waiting => false,
+    };
+    is_meant && (is_had || container.has_run)
+}

@@ -1,0 +1,331 @@
+//! A cluster in memory, of two architectures: whatever happens next, no image is let go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::*;
+use super::{AMD, ARM, C, configured, hash, known};
+use crate::cluster::{Cluster, ContainerFacts, ContainerState, Failure, FailureKind, PodFacts};
+use crate::node_report::NodeReport;
+
+const NODES: [(&str, Architecture); 3] = [("amd", AMD), ("arm-1", ARM), ("arm-2", ARM)];
+
+fn pod(node: &str, uid: &str, config: &Config) -> PodFacts {
+    let images = &config.groups[0].images;
+    PodFacts {
+        node: node.to_owned(),
+        taken_up: true,
+        controller: Some(uid.to_owned()),
+        content_hash: Some(hash(config)),
+        containers: images
+            .iter()
+            .map(|image| ContainerFacts {
+                name: image.name.as_str().into(),
+                image: image.image.as_str().into(),
+                asks: false,
+                content: None,
+                has_run: false,
+                state: ContainerState::Waiting,
+            })
+            .collect(),
+        ..PodFacts::default()
+    }
+}
+
+/// One `DaemonSet` and its pods, as the API server has them.
+pub(super) struct Set {
+    uid: &'static str,
+    cluster: Cluster,
+    config: Config,
+}
+
+impl Set {
+    fn new(uid: &'static str, config: Config) -> Self {
+        let live = Live {
+            uid: uid.to_owned(),
+            generation: 1,
+            ..Live::default()
+        };
+        let cluster = Cluster {
+            live: Seen::Present(live),
+            pods_listed: true,
+            ..Cluster::default()
+        };
+        Self {
+            uid,
+            cluster,
+            config,
+        }
+    }
+
+    fn live(&mut self) -> &mut Live {
+        match &mut self.cluster.live {
+            Seen::Present(live) => live,
+            _ => panic!("there is one"),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        standing(&self.config.groups[0], &hash(&self.config), &self.cluster)
+    }
+
+    /// The `DaemonSet`'s controller.
+    fn control(&mut self, is_wanted: impl Fn(Architecture) -> bool) {
+        let wanted: Vec<&str> = NODES
+            .iter()
+            .filter(|(_, architecture)| is_wanted(*architecture))
+            .map(|(node, _)| *node)
+            .collect();
+        self.cluster
+            .pods
+            .retain(|node, _| wanted.contains(&node.as_str()));
+        for node in &wanted {
+            let pod = pod(node, self.uid, &self.config);
+            self.cluster.pods.entry((*node).to_owned()).or_insert(pod);
+        }
+        let count = i32::try_from(wanted.len()).unwrap();
+        let live = self.live();
+        live.wanted_nodes = count;
+        live.observed_generation = live.generation;
+    }
+
+    fn holds(&self, node: &str, name: &str) -> bool {
+        let pod = self.cluster.pods.get(node);
+        let container = pod.and_then(|pod| pod.container(name));
+        container.is_some_and(|it| it.state == ContainerState::Running)
+    }
+}
+
+/// A cluster of two architectures, in which what happens next is drawn by lot.
+pub(super) struct Lab {
+    lots: u64,
+    config: Config,
+    /// What the registry has nothing for arm64 of.
+    absent: Vec<&'static str>,
+    /// What the daemon knows; a restart forgets it.
+    known: Known,
+    reports: BTreeMap<Architecture, Report>,
+    pub(super) main: Set,
+    part: Option<Set>,
+    held: BTreeSet<(&'static str, String)>,
+    phases: BTreeSet<&'static str>,
+    is_told_to_go: bool,
+}
+
+impl Lab {
+    fn new(seed: u64, config: Config) -> Self {
+        Self {
+            lots: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            main: Set::new("main", config.clone()),
+            config,
+            absent: vec![C],
+            known: Known::default(),
+            reports: BTreeMap::new(),
+            part: None,
+            held: BTreeSet::new(),
+            phases: BTreeSet::new(),
+            is_told_to_go: false,
+        }
+    }
+
+    /// The main `DaemonSet` has all its pods, and kubelets have been through.
+    pub(super) fn settled(config: &Config) -> Self {
+        let mut lab = Self::new(7, config.clone());
+        lab.main.control(|_| true);
+        for _ in 0..200 {
+            lab.kubelet();
+        }
+        lab
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.lots ^= self.lots << 13;
+        self.lots ^= self.lots >> 7;
+        self.lots ^= self.lots << 17;
+        usize::try_from(self.lots >> 33).unwrap() % end
+    }
+
+    fn parts(&self) -> Parts {
+        Parts::of(&self.main.cluster.live).unwrap_or_default()
+    }
+
+    fn step(&mut self) {
+        match self.below(16) {
+            0 => {
+                // A restart.
+                self.known = Known::default();
+                self.reports.clear();
+                self.is_told_to_go = false;
+            }
+            1 => self.known = known(&self.absent),
+            2..=5 => self.daemon(),
+            6 | 7 => {
+                let apart: Vec<_> = self.parts().apart().map(|(it, _)| it).collect();
+                self.main.control(|it| !apart.contains(&it));
+            }
+            8 | 9 => {
+                if let Some(part) = &mut self.part {
+                    part.control(|it| it == ARM);
+                }
+            }
+            10 => self.report(),
+            _ => self.kubelet(),
+        }
+        self.look();
+    }
+
+    /// Decides, applies what was decided, and has the part do its share.
+    fn daemon(&mut self) {
+        let before = self.parts();
+        let facts = Facts {
+            config: &self.config,
+            flavour: Flavour::Kubernetes,
+            known: &self.known,
+            reports: &self.reports,
+        };
+        let after = decide(&before, &facts, || self.main.standing());
+        if after != before {
+            let live = self.main.live();
+            live.generation += i64::from(!after.apart().eq(before.apart()));
+            live.annotations.remove(PARTS);
+            live.annotations
+                .extend(after.text().map(|text| (PARTS.to_owned(), text)));
+            // The process may end here.
+            return;
+        }
+        let part = after.0.get(&ARM);
+        match part.map(|part| order("main", &self.config, &self.main.cluster.live, part)) {
+            Some(Order::Keep(config)) => {
+                self.is_told_to_go = false;
+                self.part.get_or_insert_with(|| Set::new("part", *config));
+            }
+            Some(Order::Go) => {
+                self.is_told_to_go = true;
+                self.part = None;
+            }
+            None => {}
+        }
+    }
+
+    fn report(&mut self) {
+        let gone = Report {
+            is_gone: self.is_told_to_go,
+            standing: Standing {
+                is_seen: true,
+                ..Standing::default()
+            },
+            ..Report::default()
+        };
+        let report = self.part.as_ref().map_or(gone, |part| Report {
+            is_gone: false,
+            content: Some(hash(&part.config)),
+            standing: part.standing(),
+            ..Report::default()
+        });
+        self.reports.insert(ARM, report);
+    }
+
+    /// One container of some pod comes a step further.
+    fn kubelet(&mut self) {
+        let (lot, node) = (self.below(6), self.below(NODES.len()));
+        let (node, architecture) = NODES[node];
+        let absent = self.absent.clone();
+        let sets = [Some(&mut self.main), self.part.as_mut()];
+        for set in sets.into_iter().flatten() {
+            let Some(pod) = set.cluster.pods.get_mut(node) else {
+                continue;
+            };
+            pod.node_report = Some(NodeReport {
+                architecture,
+                disk: None,
+            });
+            let count = pod.containers.len();
+            let container = &mut pod.containers[lot % count];
+            let is_absent = architecture == ARM && absent.contains(&&*container.image);
+            container.state = if is_absent {
+                ContainerState::Failed(Failure {
+                    kind: FailureKind::Pull,
+                    reason: "ErrImagePull".to_owned(),
+                    message: "no match for platform in manifest".to_owned(),
+                })
+            } else {
+                ContainerState::Running
+            };
+        }
+    }
+
+    /// What was held once is held ever after.
+    fn look(&mut self) {
+        let phase = self.parts().0.get(&ARM).map(|part| part.phase);
+        self.phases.insert(match phase {
+            None => "none",
+            Some(Phase::Beside) => "beside",
+            Some(Phase::Apart) => "apart",
+            Some(Phase::Going) => "going",
+        });
+        for (node, _) in NODES {
+            for name in ["a", "b", "c"] {
+                let key = (node, name.to_owned());
+                let part = self.part.as_ref().is_some_and(|it| it.holds(node, name));
+                if part || self.main.holds(node, name) {
+                    self.held.insert(key);
+                } else {
+                    assert!(!self.held.contains(&key), "{name} is let go on {node}");
+                }
+            }
+        }
+    }
+
+    fn run_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        for _ in 0..5000 {
+            if is_so(self) {
+                return;
+            }
+            self.step();
+        }
+        panic!("{what}: {:?}", self.parts());
+    }
+
+    fn has_all(&self) -> bool {
+        NODES.iter().all(|(node, architecture)| {
+            let is_there = |name| self.held.contains(&(*node, String::from(name)));
+            is_there("a") && is_there("b") && (*architecture == ARM || is_there("c"))
+        })
+    }
+
+    fn is_apart(&self) -> bool {
+        let pods = |set: &Set| set.cluster.pods.len();
+        self.has_all()
+            && self.parts().apart().count() == 1
+            && pods(&self.main) == 1
+            && self.part.as_ref().map(pods) == Some(2)
+    }
+
+    fn is_one_again(&self) -> bool {
+        let holds_c = NODES.iter().all(|(node, _)| self.main.holds(node, "c"));
+        self.parts() == Parts::default() && self.part.is_none() && holds_c
+    }
+}
+
+#[test]
+fn nothing_is_let_go_when_nodes_become_a_part_and_when_they_come_back_whenever_the_daemon_is_restarted()
+ {
+    for seed in 0..60 {
+        let mut lab = Lab::new(seed, configured(&[]));
+        lab.run_until("apart", Lab::is_apart);
+        lab.absent.clear();
+        lab.run_until("one again", Lab::is_one_again);
+        assert_eq!(lab.phases.len(), 4, "{:?}", lab.phases);
+    }
+}
+
+#[test]
+fn what_registries_are_not_asked_of_any_more_is_kept_off_nobody() {
+    for seed in 0..20 {
+        let mut lab = Lab::new(seed, configured(&[]));
+        lab.run_until("apart", Lab::is_apart);
+        lab.config.rollout.refresh = Refresh::Never;
+        lab.run_until("one again", |lab| {
+            lab.parts() == Parts::default() && lab.part.is_none()
+        });
+    }
+}
