@@ -2,6 +2,8 @@
 //!
 //! No clock, no file system: the same entries and config give the same bytes, so the same digests.
 
+mod index;
+
 use std::collections::BTreeSet;
 use std::{env, fmt, io};
 
@@ -10,6 +12,8 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+pub use self::index::Index;
 
 /// Why an image could not be made.
 #[derive(Debug, Error)]
@@ -105,9 +109,11 @@ pub struct Blob {
     pub bytes: Vec<u8>,
 }
 
-/// An image of one platform (this host's processor, Linux), ready for a registry.
+/// An image of one platform, ready for a registry.
 #[derive(Clone, Debug)]
 pub struct Image {
+    /// The processor that it is for, as Go calls it.
+    pub architecture: &'static str,
     /// The compressed layers, lowest first.
     pub layers: Vec<Blob>,
     /// The config.
@@ -280,8 +286,8 @@ const DOCKER: Format = Format {
     layer: "application/vnd.docker.image.rootfs.diff.tar.gzip",
 };
 
-/// Every manifest that an [`Image`] can have.
-pub const MANIFEST_TYPES: [&str; 2] = [OCI.manifest, DOCKER.manifest];
+/// Every manifest that an [`Image`] can have, and an [`Index`].
+pub const MANIFEST_TYPES: [&str; 3] = [OCI.manifest, DOCKER.manifest, index::MEDIA_TYPE];
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -318,13 +324,22 @@ struct RootFs<'a> {
 impl Image {
     /// An image in OCI's format; in Docker's where it has a health check, which OCI's does not know.
     pub fn new(layers: Vec<Layer>, config: &Config) -> Result<Self, Error> {
+        Self::of(architecture(), layers, config)
+    }
+
+    /// An image for another processor, as Go calls it.
+    pub fn of(
+        architecture: &'static str,
+        layers: Vec<Layer>,
+        config: &Config,
+    ) -> Result<Self, Error> {
         let format = match config.healthcheck {
             Some(_) => DOCKER,
             None => OCI,
         };
         let config = Blob::json(&ConfigFile {
             created: "1970-01-01T00:00:00Z",
-            architecture: architecture(),
+            architecture,
             os: "linux",
             config,
             rootfs: RootFs {
@@ -346,6 +361,7 @@ impl Image {
                 .collect(),
         })?;
         Ok(Self {
+            architecture,
             layers,
             config,
             manifest,
@@ -366,7 +382,7 @@ impl Image {
 }
 
 /// This host's processor as Go, and so every image, calls it.
-fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     match env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

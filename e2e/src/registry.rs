@@ -6,7 +6,7 @@ use thiserror::Error;
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
-use crate::image::{Blob, Digest, Image, MANIFEST_TYPES};
+use crate::image::{Blob, Digest, Image, Index, MANIFEST_TYPES};
 
 /// Far beyond what a registry on the same machine needs for the largest sample.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -98,19 +98,37 @@ impl Registry {
         for blob in image.layers.iter().chain([&image.config]) {
             self.push_blob(repository, blob)?;
         }
-        let request = self.request("PUT", &format!("{repository}/manifests/{tag}"));
+        self.push_manifest(repository, tag, &image.manifest, image.media_type)
+    }
+
+    /// Pushes an index with all its images, and makes `tag` point at it.
+    pub fn push_index(&self, repository: &str, tag: &str, index: &Index) -> Result<(), Error> {
+        for image in &index.images {
+            self.push(repository, image.digest().as_str(), image)?;
+        }
+        self.push_manifest(repository, tag, &index.manifest, index.media_type)
+    }
+
+    fn push_manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+        manifest: &Blob,
+        media_type: &str,
+    ) -> Result<(), Error> {
+        let request = self.request("PUT", &format!("{repository}/manifests/{reference}"));
         let response = self
             .agent
             .put(&request.url)
-            .header(header::CONTENT_TYPE, image.media_type)
-            .send(&image.manifest.bytes[..]);
+            .header(header::CONTENT_TYPE, media_type)
+            .send(&manifest.bytes[..]);
         let response = request.expect(StatusCode::CREATED, response)?;
         let stored = request.digest_in(&response)?;
-        if stored == *image.digest() {
+        if stored == manifest.digest {
             Ok(())
         } else {
             Err(Error::OtherDigest {
-                sent: image.digest().clone(),
+                sent: manifest.digest.clone(),
                 stored,
             })
         }

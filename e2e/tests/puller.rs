@@ -27,6 +27,8 @@ mod knobs;
 mod lifecycle;
 #[path = "puller/openshift.rs"]
 mod openshift;
+#[path = "puller/platforms.rs"]
+mod platforms;
 #[path = "puller/rights.rs"]
 mod rights;
 #[path = "puller/rollout.rs"]

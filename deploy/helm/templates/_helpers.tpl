@@ -20,6 +20,20 @@ name in a Role's resourceNames grants the right on every object: so no name, no 
 {{- include "kubernetes-image-puller.checkedName" (dict "field" "deploymentName" "value" .Values.deploymentName "max" 63 "subdomain" false "example" "kubernetes-image-puller") -}}
 {{- end }}
 
+{{/*
+The DaemonSets' names, as JSON: the main one's, and those of nodes whose architecture an image has nothing for. A name that
+is too long for a label's value has none of these.
+*/}}
+{{- define "kubernetes-image-puller.daemonsetNames" -}}
+{{- $name := include "kubernetes-image-puller.deploymentName" . -}}
+{{- $names := list $name -}}
+{{- if le (len $name) 57 -}}
+{{- $names = append $names (printf "%s-amd64" $name) -}}
+{{- $names = append $names (printf "%s-arm64" $name) -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end }}
+
 {{- define "kubernetes-image-puller.configMapName" -}}
 {{- include "kubernetes-image-puller.checkedName" (dict "field" "configMap.name" "value" .Values.configMap.name "max" 253 "subdomain" true "example" "k8s-image-puller") -}}
 {{- end }}

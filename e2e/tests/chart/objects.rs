@@ -159,8 +159,10 @@ fn the_caching_pods_may_nothing_wherever_they_are() {
         pods["spec"],
         json!({
             "podSelector": {
-                "matchLabels": {"app.kubernetes.io/instance": "puller"},
                 "matchExpressions": [{
+                    "key": "app.kubernetes.io/instance", "operator": "In",
+                    "values": ["puller", "puller-amd64", "puller-arm64"],
+                }, {
                     "key": "app.kubernetes.io/component", "operator": "In", "values": ["holder", "fetcher"],
                 }],
             },

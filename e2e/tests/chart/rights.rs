@@ -14,7 +14,8 @@ fn the_rules_are_exactly_these() {
     assert_eq!(
         role(&values)["rules"],
         json!([
-            {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["the-set"],
+            {"apiGroups": ["apps"], "resources": ["daemonsets"],
+             "resourceNames": ["the-set", "the-set-amd64", "the-set-arm64"],
              "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
             {"apiGroups": [""], "resources": ["pods"],
              "verbs": ["get", "list", "watch", "create", "delete"]},
@@ -219,6 +220,12 @@ fn a_bad_name_stops_the_render_even_without_the_schema() {
 
 #[test]
 fn a_name_may_be_63_characters_long_and_not_64() {
+    // The names of the DaemonSets of single architectures are 6 longer.
+    for (length, count) in [(57, 3), (58, 1)] {
+        let rendered = role(&json!({"deploymentName": "a".repeat(length)}));
+        let names = rendered["rules"][0]["resourceNames"].as_array();
+        assert_eq!(names.expect("names").len(), count, "{length}");
+    }
     let longest = "a".repeat(63);
     let rendered = role(&json!({"deploymentName": longest}));
     assert_eq!(rendered["rules"][0]["resourceNames"], json!([longest]));

@@ -20,7 +20,8 @@ fn the_rules_are_exactly_these() {
     assert_eq!(
         named(&objects(&arguments), "Role", ROLE)["rules"],
         json!([
-            {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["the-set"],
+            {"apiGroups": ["apps"], "resources": ["daemonsets"],
+             "resourceNames": ["the-set", "the-set-amd64", "the-set-arm64"],
              "verbs": ["get", "list", "watch", "create", "patch", "delete"]},
             {"apiGroups": [""], "resources": ["pods"],
              "verbs": ["get", "list", "watch", "create", "delete"]},

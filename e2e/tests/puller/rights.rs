@@ -26,14 +26,18 @@ use self::asking::{Question, allowed, refused_in_truth};
 const ACCOUNT: &str = "k8s-image-puller";
 const CONFIG_MAP: &str = "k8s-image-puller";
 
+/// The `DaemonSet`s of nodes whose architecture an image has nothing for.
+const NAMES: [&str; 2] = [
+    "kubernetes-image-puller-amd64",
+    "kubernetes-image-puller-arm64",
+];
+const ON_DAEMONSETS: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
 /// The daemon's rights in its namespace: group, resource, the one name that they are for (else any), verbs.
-const RIGHTS: [(&str, &str, Option<&str>, &[&str]); 5] = [
-    (
-        "apps",
-        "daemonsets",
-        Some(NAME),
-        &["get", "list", "watch", "create", "patch", "delete"],
-    ),
+const RIGHTS: [(&str, &str, Option<&str>, &[&str]); 7] = [
+    ("apps", "daemonsets", Some(NAME), ON_DAEMONSETS),
+    ("apps", "daemonsets", Some(NAMES[0]), ON_DAEMONSETS),
+    ("apps", "daemonsets", Some(NAMES[1]), ON_DAEMONSETS),
     (
         "",
         "pods",
@@ -132,7 +136,8 @@ async fn has_exactly_the_rights_of_the_table(space: &Space) {
     // No name is what a list, and a POST, has; `another` stands for all names that are not ours.
     let mut places = vec![(space.name.as_str(), "another")];
     for place in [space.name.as_str(), "default", ""] {
-        let named = [NAME, CONFIG_MAP, SECRET].map(|name| (place, name));
+        let named = [NAME, CONFIG_MAP, SECRET, NAMES[0], NAMES[1]];
+        let named = named.map(|name| (place, name));
         places.extend(named.into_iter().chain([(place, "")]));
     }
     let mut questions = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
-use kip_e2e::image::{Config, Entry, Image, Layer};
+use kip_e2e::image::{Config, Entry, Image, Index, Layer, architecture};
 use kip_e2e::lab::cluster::repository;
 use kip_e2e::lab::space::container_status;
 use kip_e2e::lab::{Cluster, Daemon, Release, Space, eventually};
@@ -27,6 +27,27 @@ pub(crate) fn push_images(cluster: &Cluster, count: usize, kibibytes: usize) -> 
 
 /// Pushes a small image that no node has under this reference, whatever was there before.
 pub(crate) fn push_anew(cluster: &Cluster, reference: &str, kibibytes: usize) {
+    let image = small_image(cluster, architecture(), kibibytes);
+    let (repository, tag) = repository_and_tag(reference);
+    cluster
+        .registry_client()
+        .push(repository, tag, &image)
+        .expect("the registry takes the image");
+}
+
+/// Pushes an index of small images that no node has, one for each of these processors.
+pub(crate) fn push_index(cluster: &Cluster, reference: &str, architectures: &[&'static str]) {
+    let images = architectures.iter();
+    let images = images.map(|architecture| small_image(cluster, architecture, 4));
+    let index = Index::new(images.collect()).expect("an index can be made");
+    let (repository, tag) = repository_and_tag(reference);
+    cluster
+        .registry_client()
+        .push_index(repository, tag, &index)
+        .expect("the registry takes the index");
+}
+
+fn small_image(cluster: &Cluster, architecture: &'static str, kibibytes: usize) -> Image {
     let program =
         std::fs::read(repository().join("bin/kip-sleep")).expect("make build makes bin/kip-sleep");
     let layers = [
@@ -44,13 +65,12 @@ pub(crate) fn push_anew(cluster: &Cluster, reference: &str, kibibytes: usize) {
         entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
         ..Config::default()
     };
-    let image = Image::new(layers, &config).expect("an image can be made");
+    Image::of(architecture, layers, &config).expect("an image can be made")
+}
+
+fn repository_and_tag(reference: &str) -> (&str, &str) {
     let (_, name) = reference.split_once('/').expect("it names the registry");
-    let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
-    cluster
-        .registry_client()
-        .push(repository, tag, &image)
-        .expect("the registry takes the image");
+    name.rsplit_once(':').expect("it has a tag")
 }
 
 /// Pushes one small image under all of these references.
@@ -70,8 +90,7 @@ pub(crate) fn push_tags(cluster: &Cluster, references: &[String]) {
 
 /// Takes the image of this reference out of the registry.
 pub(crate) fn remove(cluster: &Cluster, reference: &str) {
-    let (_, name) = reference.split_once('/').expect("it names the registry");
-    let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
+    let (repository, tag) = repository_and_tag(reference);
     let registry = cluster.registry_client();
     let digest = registry
         .resolve(repository, tag)

@@ -34,11 +34,14 @@ pub async fn find_parts(client: Client, identity: Identity, tx: Sender, metrics:
                 // A controller that has ended needs no answer.
                 let _ = tx.send(Observation::FoundPart(architecture, images)).await;
             }
-            Err(error) => warn!(
-                daemonset = part.daemonset,
-                detail = error.detail(),
-                "whether there is this DaemonSet cannot be seen"
-            ),
+            Err(error) => {
+                metrics.api_error(error.category());
+                let (daemonset, detail) = (part.daemonset, error.detail());
+                warn!(
+                    daemonset,
+                    detail, "whether there is this DaemonSet cannot be seen"
+                );
+            }
         }
     }
 }

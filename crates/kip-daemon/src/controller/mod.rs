@@ -239,7 +239,7 @@ impl Controller {
             return;
         };
         if self.is_somebody_elses(memory) {
-            self.wait(Why::ForeignSelector, memory);
+            self.leave_alone();
             return;
         }
         let step = plan(

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Controller, Memory, Role, STATUS_GAP};
 use crate::architecture::Architecture;
 use crate::cluster::Seen;
 use crate::desired::content_hash_of;
 use crate::desired::names::PART_OF;
+use crate::events::Reason;
 use crate::observe::{Observation, Sender};
 use crate::parts::{Order, Report, Standing, standing};
 use crate::trouble::Trouble;
@@ -59,6 +60,18 @@ impl Controller {
             return false;
         };
         live.annotations.get(PART_OF) != Some(&link.of) && memory.ours.as_ref() != Some(&live.uid)
+    }
+
+    /// Tells what keeps the part from being made, as long as it is so: the same is not told again for a while.
+    pub(super) fn leave_alone(&self) {
+        let daemonset = &self.identity.daemonset;
+        let text = format!(
+            "the DaemonSet {daemonset} is somebody else's and is left alone: images that have nothing for the nodes of its \
+             architecture fail there until it has another name"
+        );
+        debug!(daemonset, "the DaemonSet is somebody else's");
+        self.notices
+            .tell(Reason::ApplyFailed, daemonset.as_str(), text);
     }
 
     /// Deletes the part's `DaemonSet`.
