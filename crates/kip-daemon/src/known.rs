@@ -336,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_of_another_list_is_not_known_of_this_one() {
+        let text = serde_json::to_string(learnt().sum().unwrap()).unwrap();
+        let mut known = Known::default();
+        assert_eq!(known.lacks("r.example/a:1", Some("list")), None);
+        known.restore(&text, "list");
+        let arm64 = Some(BTreeSet::from([Architecture::Arm64]));
+        assert_eq!(known.lacks("r.example/a:1", Some("list")), arm64);
+        assert_eq!(known.lacks("r.example/a:1", Some("other")), None);
+        known.note_inspected("r.example/a:1".to_owned(), image('a', 5));
+        assert_eq!(known.lacks("r.example/a:1", Some("other")), arm64);
+    }
+
+    #[test]
     fn what_stands_for_the_same_as_before_the_restart_is_not_looked_into_again() {
         let config = config(LIST);
         let digests = BTreeMap::from([("a".to_owned(), Content(1))]);

@@ -280,6 +280,30 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_a_part_leaves_out_is_missing_on_none_of_its_nodes() {
+        let of = |wanted_nodes, images: &[(&str, usize)]| {
+            let image = |(name, cached): &(&str, usize)| {
+                let image = ImageStatus {
+                    nodes: BTreeMap::from([(ImageState::Cached, *cached)]),
+                    ..ImageStatus::default()
+                };
+                ((*name).to_owned(), image)
+            };
+            Status {
+                wanted_nodes,
+                complete_nodes: wanted_nodes,
+                images: images.iter().map(image).collect(),
+                ..Status::default()
+            }
+        };
+        let mut status = of(3, &[("x", 3), ("y", 2)]);
+        status.add(&of(2, &[("x", 1)]));
+        assert_eq!((status.wanted_nodes, status.complete_nodes), (5, 5));
+        assert_eq!((status.missing_on("x"), status.missing_on("y")), (1, 1));
+        assert_eq!(status.images["y"].kept_off, 2);
+    }
+
+    #[test]
     fn images_are_counted_by_node_and_the_better_pod_counts() {
         use ContainerState::{Running, Waiting};
         let mut cluster = Cluster {

@@ -13,10 +13,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::architecture;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::{
-    Change, History, Recorder, Release, Space, eventually, eventually_within, space,
+    Change, Daemon, History, Recorder, Release, Space, eventually, eventually_within, space,
 };
-use kube::ResourceExt as _;
-use kube::api::DeleteParams;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
 use super::rollout::{no_fetcher_is_left, nothing_was_let_go, refresh};
@@ -167,6 +167,61 @@ async fn an_image_that_has_nothing_for_the_nodes_is_kept_off_them_until_it_has_a
         ] {
             space.metric_is(metric, value).await;
         }
+    })
+    .await;
+}
+
+/// What no daemon has seen: the object that names the part is gone.
+#[tokio::test]
+async fn a_part_is_found_again_by_its_name_and_goes_with_a_daemon_that_is_told_to_clean_up() {
+    space::within("parts", async |space| {
+        let (_, elsewhere) = architectures();
+        let entries = setup::push_images(&space.cluster, 2, 4);
+        setup::push_index(&space.cluster, &entries[1].1, &[elsewhere]);
+        let others: Entries = vec![entries[0].clone()];
+        let images = setup::list(&entries);
+        let start = |cleanup: &str| {
+            Daemon::start(&[
+                ("IMAGES", images.as_str()),
+                ("NAMESPACE", space.name.as_str()),
+                ("PLAIN_HTTP_REGISTRIES", space.cluster.registry.as_str()),
+                ("CLEANUP_ON_SHUTDOWN", cleanup),
+            ])
+            .unwrap()
+        };
+        let apart = async || {
+            eventually_within(PATIENT, "the nodes are a part", async || {
+                is_apart(space, &others).await
+            })
+            .await;
+        };
+        let daemon = start("false");
+        apart().await;
+        let recorder = Recorder::start(&space.cluster).await.unwrap();
+        drop(daemon);
+        let sets = space.api::<DaemonSet>();
+        let before = space.daemonset().await.unwrap().uid();
+        sets.delete(NAME, &DeleteParams::default()).await.unwrap();
+        eventually("the main DaemonSet is gone", async || {
+            let main = sets.get_opt(NAME).await?;
+            ensure!(main.is_none(), "it is there");
+            Ok(())
+        })
+        .await;
+        let mut daemon = start("true");
+        apart().await;
+        assert_ne!(space.daemonset().await.unwrap().uid(), before);
+        nothing_was_let_go(&recorder, &others);
+
+        setup::signal(&daemon.id().to_string(), "TERM");
+        eventually("both are gone, and the daemon has ended", async || {
+            let left = sets.list(&ListParams::default()).await?.items;
+            let left: Vec<String> = left.iter().map(ResourceExt::name_any).collect();
+            ensure!(left.is_empty(), "{left:?}");
+            ensure!(daemon.exited()?.is_some(), "it still runs");
+            Ok(())
+        })
+        .await;
     })
     .await;
 }

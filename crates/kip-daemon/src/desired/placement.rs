@@ -79,8 +79,15 @@ mod tests {
 
     use serde_json::{Value, json};
 
+    use k8s_openapi::api::apps::v1::DaemonSet;
+
     use super::*;
+    use crate::config::Config;
+    use crate::config::startup::Identity;
+    use crate::desired::names::PARTS;
+    use crate::desired::{Flavour, Surroundings, content_hash_of, daemon_set};
     use crate::parts::{Part, Phase};
+    use crate::settings::Settings;
 
     fn placed(placement: &Placement, spec: &Value) -> Value {
         let mut spec: PodSpec = serde_json::from_value(spec.clone()).unwrap();
@@ -157,5 +164,56 @@ mod tests {
         let selected = json!({"nodeSelector": {"kubernetes.io/arch": "amd64", "role": "worker"}});
         let expected = json!({"nodeSelector": {"kubernetes.io/arch": "arm64", "role": "worker"}});
         assert_eq!(placed(&part, &selected), expected);
+    }
+
+    fn desired(settings: &[(&str, &str)], placement: Placement) -> DaemonSet {
+        let vars = [("IMAGES", "a=r.example/a:1;b=r.example/b:1")].iter();
+        let vars = vars
+            .chain(settings)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = Settings::from_vars(vars).unwrap();
+        let mut config = Config::from_settings(&settings).unwrap();
+        if matches!(placement, Placement::Part(_)) {
+            config.groups[0].images.truncate(1);
+        }
+        let identity = Identity::from_settings(&settings, None).unwrap();
+        let surroundings = Surroundings {
+            flavour: Flavour::Kubernetes,
+            sleep_image: "sleep".to_owned(),
+            sleep_pull_secrets: Vec::new(),
+            owner: None,
+            placement,
+        };
+        daemon_set(&identity, &config, &surroundings)
+    }
+
+    #[test]
+    fn a_part_that_is_apart_makes_no_pod_of_the_others_outdated_and_is_written_down() {
+        let plain = desired(&[], Placement::default());
+        let placement = main(&[(Architecture::Arm64, Phase::Apart)]);
+        let apart = desired(&[], placement.clone());
+        assert_ne!(apart.spec, plain.spec);
+        assert_eq!(content_hash_of(&apart), content_hash_of(&plain));
+        let Placement::Main(parts) = placement else {
+            panic!("it is the main one");
+        };
+        assert_eq!(
+            apart.metadata.annotations.unwrap().get(PARTS),
+            parts.text().as_ref()
+        );
+        assert_eq!(plain.metadata.annotations, None);
+    }
+
+    #[test]
+    fn what_is_laid_over_an_image_brings_it_not_back_where_it_is_left_out() {
+        let overlay =
+            r#"{"spec": {"containers": [{"name": "b", "env": [{"name": "A", "value": "1"}]}]}}"#;
+        let part = desired(
+            &[("POD_TEMPLATE", overlay)],
+            Placement::Part(Architecture::Arm64),
+        );
+        let pod = part.spec.unwrap().template.spec.unwrap();
+        let names: Vec<&str> = pod.containers.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["a"]);
     }
 }

@@ -355,3 +355,6 @@ fn pod_name(named: Named<'_>) -> PodName {
         resource_version: named.pod.resource_version.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;
