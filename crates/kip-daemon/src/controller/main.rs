@@ -307,7 +307,8 @@ impl Controller {
             for architecture in memory.known.absent(&image.image).intersection(&nodes) {
                 let Image { name, image } = image;
                 let text = format!(
-                    "{name} ({image}) is not there for {architecture}, and cannot be kept off these nodes: their DaemonSet                      would be {daemonset}-{architecture}, and a name has at most 63 characters (DAEMONSET_NAME)"
+                    "{name} ({image}) is not there for {architecture}, and cannot be kept off these nodes: their DaemonSet \
+                     would be {daemonset}-{architecture}, and a name has at most 63 characters (DAEMONSET_NAME)"
                 );
                 let subject = format!("{name} {image} {architecture}");
                 self.notices.tell(Reason::ImageUnavailable, subject, text);
