@@ -38,6 +38,9 @@ pub struct Sum {
     /// Images that nodes of some architecture find nothing to pull of, by reference.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub absent: BTreeMap<String, BTreeSet<Architecture>>,
+    /// References that no registry tells anything of: they are not counted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unknown: BTreeSet<String>,
 }
 
 /// What the list costs a node of one architecture.
@@ -52,6 +55,8 @@ pub struct Cost {
     pub smallest_disk: Option<u64>,
     /// The node that has it.
     pub node: String,
+    /// Images that no registry tells anything of, and that are not counted.
+    pub not_counted: usize,
 }
 
 impl Cost {
@@ -118,6 +123,7 @@ impl Known {
                     on_disk: on_disk(*pulled),
                     smallest_disk: smallest.map(|(bytes, _)| *bytes),
                     node: smallest.map(|(_, node)| node.clone()).unwrap_or_default(),
+                    not_counted: self.sum.as_ref().map_or(0, |sum| sum.unknown.len()),
                 };
                 (*architecture, cost)
             })
@@ -131,6 +137,9 @@ impl Known {
         }
         let sum = self.sum.as_ref();
         let sum = sum.filter(|sum| Some(sum.content.as_str()) == content)?;
+        if sum.unknown.contains(reference) {
+            return None;
+        }
         Some(sum.absent.get(reference).cloned().unwrap_or_default())
     }
 
@@ -196,12 +205,17 @@ impl Known {
             return false;
         }
         self.is_behind = true;
-        let all: Option<Vec<(&Image, &Inspected)>> = images(config)
-            .map(|image| Some((image, self.inspected.get(&image.image)?)))
-            .collect();
-        let Some(all) = all else {
+        let (all, unknown): (Vec<&Image>, Vec<&Image>) =
+            images(config).partition(|image| self.inspected.contains_key(&image.image));
+        // What a registry does not tell is not waited for.
+        let is_refused = |image: &&Image| matches!(self.of(&image.image), Some(Err(_)));
+        if !unknown.iter().all(is_refused) || all.is_empty() {
             return false;
-        };
+        }
+        let all = all
+            .into_iter()
+            .filter_map(|image| Some((image, self.inspected.get(&image.image)?)));
+        let all: Vec<(&Image, &Inspected)> = all.collect();
         let footprint = Footprint::of(all.iter().map(|(_, inspected)| *inspected));
         let bytes =
             Architecture::ALL.map(|architecture| (architecture, footprint.node(architecture)));
@@ -212,6 +226,7 @@ impl Known {
             content: content.to_owned(),
             bytes: bytes.into(),
             absent: lacks.filter(|(_, absent)| !absent.is_empty()).collect(),
+            unknown: unknown.iter().map(|image| image.image.clone()).collect(),
         });
         self.is_behind = false;
         true
@@ -318,6 +333,30 @@ mod tests {
             !known.is_summed_up(),
             "of the new list one image is not known"
         );
+    }
+
+    #[test]
+    fn an_image_that_no_registry_tells_of_is_not_counted_and_not_waited_for() {
+        let mut known = Known::default();
+        known.note_inspected("r.example/a:1".to_owned(), image('a', 5));
+        let no = NoAnswer {
+            why: Why::Credentials,
+            words: String::new(),
+        };
+        known.note_no_image("r.example/b:1".to_owned(), no);
+        assert!(known.sum_up(&config(LIST), "list"));
+        let sum = known.sum().unwrap();
+        assert_eq!(sum.bytes[&Architecture::Amd64], 5);
+        assert_eq!(sum.unknown, BTreeSet::from(["r.example/b:1".to_owned()]));
+        assert_eq!(known.lacks("r.example/b:1", Some("list")), None);
+        let text = serde_json::to_string(sum).unwrap();
+        let mut after_a_restart = Known::default();
+        after_a_restart.restore(&text, "list");
+        assert!(after_a_restart.is_summed_up(), "nobody is asked again");
+        // When it can be had it is counted.
+        known.note_inspected("r.example/b:1".to_owned(), image('b', 7));
+        assert!(known.sum_up(&config(LIST), "list"));
+        assert_eq!(known.sum().unwrap().bytes[&Architecture::Amd64], 12);
     }
 
     #[test]

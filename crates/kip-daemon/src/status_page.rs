@@ -196,7 +196,7 @@ mod tests {
                 {"name": "b", "image": "r.example/b:1", "nodes": {},
                  "noAnswer": {"why": "not_found", "words": "not found"}},
             ],
-            "costs": {"amd64": {"pulled": 10, "onDisk": 45, "smallestDisk": 100, "node": "n1"}},
+            "costs": {"amd64": {"pulled": 10, "onDisk": 45, "smallestDisk": 100, "node": "n1", "notCounted": 0}},
             "badPullSecrets": {"s": "no right"},
             "troubles": {},
         });
