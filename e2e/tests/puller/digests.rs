@@ -8,7 +8,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use kip_e2e::lab::logs::RegistryLog;
 use kip_e2e::lab::private::USERS;
-use kip_e2e::lab::{Cluster, Private, Recorder, Release, Space, eventually, space};
+use kip_e2e::lab::{Cluster, Private, Recorder, Release, Space, alone, eventually, space};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -55,6 +55,8 @@ fn asked(log: &RegistryLog) -> (Vec<String>, Vec<String>) {
 
 #[tokio::test]
 async fn a_refresh_is_one_request_for_each_tag_and_only_what_has_changed_reaches_the_nodes() {
+    // Pods of twenty containers take their time, and more beside others.
+    let _alone = alone();
     space::within("digests", async |space| {
         let cluster = &space.cluster;
         let private = Private::start(cluster).await.unwrap();
