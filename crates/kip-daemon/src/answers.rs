@@ -19,6 +19,16 @@ pub struct Question {
 }
 
 impl Question {
+    /// For images that are new in the list.
+    pub fn of_new(images: BTreeMap<String, String>) -> Self {
+        Self {
+            content: String::new(),
+            request: None,
+            due: None,
+            images,
+        }
+    }
+
     /// Whether it is for a refresh; else it is asked because images are new.
     pub fn is_of_refresh(&self) -> bool {
         self.request.is_some() || self.due.is_some()

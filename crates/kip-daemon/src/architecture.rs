@@ -27,6 +27,16 @@ impl Architecture {
     }
 }
 
+impl Architecture {
+    /// What is its own of two things in the order of [`Architecture::ALL`].
+    pub const fn own<T>(self, [amd64, arm64]: &[T; Self::ALL.len()]) -> &T {
+        match self {
+            Self::Amd64 => amd64,
+            Self::Arm64 => arm64,
+        }
+    }
+}
+
 impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

@@ -59,14 +59,14 @@ impl Footprint {
 
     /// The bytes that a node of this architecture pulls for the whole list.
     pub fn node(&self, architecture: Architecture) -> u64 {
-        at(&self.nodes, architecture)
+        *architecture.own(&self.nodes)
     }
 
     /// What each image costs a node of this architecture, in the order in which they were given.
     pub fn shares(&self, architecture: Architecture) -> impl Iterator<Item = Share> {
         self.images
             .iter()
-            .map(move |shares| at(shares, architecture))
+            .map(move |shares| *architecture.own(shares))
     }
 }
 
@@ -74,6 +74,11 @@ impl Footprint {
 pub fn on_disk(pulled: u64) -> u64 {
     let percent = u128::from(pulled) * u128::from(ON_DISK_PERCENT);
     u64::try_from(percent.div_ceil(100)).unwrap_or(u64::MAX)
+}
+
+/// Whether what takes so many bytes takes too large a part of a disk of so many.
+pub fn is_too_much(taken: u64, disk: u64) -> bool {
+    u128::from(taken) * 100 > u128::from(disk) * u128::from(TOO_MUCH)
 }
 
 /// How many times as large as what is pulled it is on the disk, as a text: `4.5`.
@@ -98,14 +103,6 @@ pub fn bytes(bytes: u64) -> String {
     }
     let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(unit));
     format!("{}.{}{name}", tenths / 10, tenths % 10)
-}
-
-fn at<T: Copy>(both: &[T; Architecture::ALL.len()], architecture: Architecture) -> T {
-    let [amd64, arm64] = *both;
-    match architecture {
-        Architecture::Amd64 => amd64,
-        Architecture::Arm64 => arm64,
-    }
 }
 
 /// The bytes of a whole node, and of each image.

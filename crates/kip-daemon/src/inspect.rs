@@ -82,11 +82,7 @@ pub enum Error {
 impl Inspected {
     /// What the image is for nodes of this architecture.
     pub fn fit(&self, architecture: Architecture) -> &Fit {
-        let [amd64, arm64] = &self.fits;
-        match architecture {
-            Architecture::Amd64 => amd64,
-            Architecture::Arm64 => arm64,
-        }
+        architecture.own(&self.fits)
     }
 
     /// One of these parts, in the order of [`Architecture::ALL`].

@@ -9,7 +9,7 @@ use crate::architecture::Architecture;
 use crate::cluster::Content;
 use crate::config::Config;
 use crate::config::images::Image;
-use crate::footprint::{Footprint, TOO_MUCH, on_disk};
+use crate::footprint::{Footprint, is_too_much, on_disk};
 use crate::inspect::{Fit, Inspected};
 use crate::status::Status;
 
@@ -62,14 +62,9 @@ pub struct Cost {
 impl Cost {
     /// Whether the list takes too large a part of the smallest disk.
     pub fn is_too_much(&self) -> bool {
-        let percent = |disk: u64| u128::from(disk) * u128::from(TOO_MUCH);
-        let taken = u128::from(self.on_disk) * 100;
-        self.smallest_disk.is_some_and(|disk| taken > percent(disk))
+        let disk = self.smallest_disk;
+        disk.is_some_and(|disk| is_too_much(self.on_disk, disk))
     }
-}
-
-fn images(config: &Config) -> impl Iterator<Item = &Image> {
-    config.groups.iter().flat_map(|group| &group.images)
 }
 
 impl Known {
@@ -98,14 +93,24 @@ impl Known {
         self.sum.is_some() && !self.is_behind
     }
 
-    /// The architectures whose nodes find nothing to pull of this reference.
+    /// The architectures whose nodes find nothing to pull of this reference, as far as it is known of any list.
     pub fn absent(&self, reference: &str) -> BTreeSet<Architecture> {
+        let content = self.sum.as_ref().map(|sum| sum.content.as_str());
+        self.lacks(reference, content).unwrap_or_default()
+    }
+
+    /// The architectures whose nodes find nothing to pull of this reference; `None` while no registry has said it of the
+    /// list of this content hash.
+    pub fn lacks(&self, reference: &str, content: Option<&str>) -> Option<BTreeSet<Architecture>> {
         if let Some(inspected) = self.inspected.get(reference) {
-            return absent(inspected);
+            return Some(absent(inspected));
         }
         let sum = self.sum.as_ref();
-        let absent = sum.and_then(|sum| sum.absent.get(reference));
-        absent.cloned().unwrap_or_default()
+        let sum = sum.filter(|sum| Some(sum.content.as_str()) == content)?;
+        if sum.unknown.contains(reference) {
+            return None;
+        }
+        Some(sum.absent.get(reference).cloned().unwrap_or_default())
     }
 
     /// What the list costs nodes of each architecture that is there, or of all where nodes have not told.
@@ -130,19 +135,6 @@ impl Known {
             .collect()
     }
 
-    /// The same, where it is known: `None` while no registry has said it of the list of this content hash.
-    pub fn lacks(&self, reference: &str, content: Option<&str>) -> Option<BTreeSet<Architecture>> {
-        if let Some(inspected) = self.inspected.get(reference) {
-            return Some(absent(inspected));
-        }
-        let sum = self.sum.as_ref();
-        let sum = sum.filter(|sum| Some(sum.content.as_str()) == content)?;
-        if sum.unknown.contains(reference) {
-            return None;
-        }
-        Some(sum.absent.get(reference).cloned().unwrap_or_default())
-    }
-
     /// How many references were answered with a digest (`None`) and how many were not, and why.
     pub fn counts(&self) -> BTreeMap<Option<Why>, usize> {
         let mut counts = BTreeMap::new();
@@ -161,7 +153,8 @@ impl Known {
     ) -> BTreeMap<String, Content> {
         let mut contents: BTreeMap<String, Content> = BTreeMap::new();
         if self.is_summed_up() {
-            let known = images(config)
+            let known = config
+                .images()
                 .filter_map(|image| Some((image.image.clone(), *digests.get(&image.name)?)));
             contents.extend(known);
         }
@@ -205,8 +198,9 @@ impl Known {
             return false;
         }
         self.is_behind = true;
-        let (all, unknown): (Vec<&Image>, Vec<&Image>) =
-            images(config).partition(|image| self.inspected.contains_key(&image.image));
+        let (all, unknown): (Vec<&Image>, Vec<&Image>) = config
+            .images()
+            .partition(|image| self.inspected.contains_key(&image.image));
         // What a registry does not tell is not waited for.
         let is_refused = |image: &&Image| matches!(self.of(&image.image), Some(Err(_)));
         if !unknown.iter().all(is_refused) || all.is_empty() {
@@ -243,7 +237,8 @@ impl Known {
 
     /// What is not in the configuration any more is forgotten.
     pub fn keep_only(&mut self, config: &Config) {
-        let references: BTreeSet<&str> = images(config).map(|image| image.image.as_str()).collect();
+        let references: BTreeSet<&str> =
+            config.images().map(|image| image.image.as_str()).collect();
         let secrets = config.groups.iter().flat_map(|group| &group.pull_secrets);
         let secrets: BTreeSet<&str> = secrets.map(String::as_str).collect();
         let is_image = |reference: &str| references.contains(reference);

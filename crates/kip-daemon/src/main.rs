@@ -271,8 +271,7 @@ fn survey(
         complain(format_args!("{warning}"));
     }
     let client = survey::client(&config.registries, ca_file)?;
-    let images = config.groups.iter().flat_map(|group| &group.images);
-    let answers = runtime()?.block_on(survey::ask(&client, &docker, images));
+    let answers = runtime()?.block_on(survey::ask(&client, &docker, config.images()));
     let architectures = survey::architectures(config);
     let disk = scale.disk.unwrap_or(NODE_DISK);
     Ok(survey::report(&answers, &architectures, disk))

@@ -6,13 +6,14 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use tracing::{info, warn};
 
 use crate::answers::{NoAnswer, Why};
+use crate::architecture::Architecture;
 use crate::cluster::{Cluster, Failure, FailureKind};
 use crate::config::Config;
 use crate::desired::content_hash_of;
 use crate::desired::names::COPY_SLEEP;
 use crate::events::{Notices, Reason};
 use crate::footprint::{TOO_MUCH, bytes, on_disk_factor};
-use crate::known::Known;
+use crate::known::{Cost, Known};
 use crate::metrics::Metrics;
 use crate::status::{ImageState, Status, summarize};
 use crate::trouble::Trouble;
@@ -67,7 +68,8 @@ impl Reporter {
             total.add(part);
         }
         self.metrics.status(&total);
-        self.metrics.costs(&known.costs(&total));
+        let costs = known.costs(&total);
+        self.metrics.costs(&costs);
         let complete = (total.complete_nodes, total.wanted_nodes);
         let is_new = self.complete.replace(complete) != Some(complete);
         if is_new && complete.1 > 0 && complete.0 == complete.1 {
@@ -79,7 +81,7 @@ impl Reporter {
         }
         let told = self.tell_failures(config, desired, &status);
         let told = self.tell_unavailable(config, &total, known, told);
-        self.told = self.tell_disk_share(&total, known, told);
+        self.told = self.tell_disk_share(costs, told);
         (status, total)
     }
 
@@ -92,7 +94,7 @@ impl Reporter {
         known: &Known,
         mut still: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
-        for entry in config.groups.iter().flat_map(|group| &group.images) {
+        for entry in config.images() {
             let Some(Err(NoAnswer { why, words })) = known.of(&entry.image) else {
                 continue;
             };
@@ -124,11 +126,10 @@ impl Reporter {
     /// Where the list takes much of a node's disk. Gives back what is told now, added to `still`.
     fn tell_disk_share(
         &self,
-        status: &Status,
-        known: &Known,
+        costs: BTreeMap<Architecture, Cost>,
         mut still: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
-        for (architecture, cost) in known.costs(status) {
+        for (architecture, cost) in costs {
             if !cost.is_too_much() {
                 continue;
             }
@@ -157,8 +158,8 @@ impl Reporter {
         desired: &DaemonSet,
         status: &Status,
     ) -> BTreeMap<String, String> {
-        let images = config.groups.iter().flat_map(|group| &group.images);
-        let references: BTreeMap<&str, &str> = images
+        let references: BTreeMap<&str, &str> = config
+            .images()
             .map(|image| (image.name.as_str(), image.image.as_str()))
             .collect();
         let init = status
@@ -276,7 +277,6 @@ fn hint(failure: &Failure, desired: &DaemonSet) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::architecture::Architecture;
     use crate::events::Notice;
 
     /// Where the disk of a node of amd64 has this many bytes, and the list is 1000 bytes to pull.
@@ -293,7 +293,7 @@ mod tests {
             disks: BTreeMap::from([(Architecture::Amd64, (disk, "n1".to_owned()))]),
             ..Status::default()
         };
-        let still = reporter.tell_disk_share(&status, &known, BTreeMap::new());
+        let still = reporter.tell_disk_share(known.costs(&status), BTreeMap::new());
         let text = told.try_recv().ok().map(|notice| match notice {
             Notice::Tell { text, .. } => text,
             Notice::About(_) => String::new(),

@@ -75,16 +75,21 @@ impl Status {
             .saturating_sub(cached.copied().unwrap_or(0))
     }
 
+    /// Takes in the disk of a node: the smallest one counts.
+    fn note_disk(&mut self, architecture: Architecture, disk: u64, node: &str) {
+        let smallest = self.disks.get(&architecture);
+        if smallest.is_none_or(|(smallest, _)| disk < *smallest) {
+            self.disks.insert(architecture, (disk, node.to_owned()));
+        }
+    }
+
     /// Adds the nodes of a part: an image that it leaves out is not to be there.
     pub fn add(&mut self, part: &Self) {
         self.wanted_nodes += part.wanted_nodes;
         self.complete_nodes += part.complete_nodes;
         self.empty_nodes += part.empty_nodes;
         for (architecture, (disk, node)) in &part.disks {
-            let smallest = self.disks.get(architecture);
-            if smallest.is_none_or(|(bytes, _)| disk < bytes) {
-                self.disks.insert(*architecture, (*disk, node.clone()));
-            }
+            self.note_disk(*architecture, *disk, node);
         }
         for (name, image) in &mut self.images {
             let Some(other) = part.images.get(name) else {
@@ -155,10 +160,7 @@ pub fn summarize(group: &Group, content_hash: &str, cluster: &Cluster) -> Status
         let report = pods.iter().find_map(|pod| pod.node_report);
         if let Some((architecture, disk)) = report.and_then(|it| Some((it.architecture, it.disk?)))
         {
-            let smallest = status.disks.get(&architecture).map(|(bytes, _)| *bytes);
-            if smallest.is_none_or(|smallest| disk < smallest) {
-                status.disks.insert(architecture, (disk, node.to_owned()));
-            }
+            status.note_disk(architecture, disk, node);
         }
         let mut is_complete = holders.contains(node);
         let mut troubles: BTreeSet<Trouble> = of_pods(&pods, content_hash).collect();

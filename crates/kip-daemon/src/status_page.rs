@@ -82,14 +82,14 @@ struct NoAnswerEntry<'a> {
 impl<'a> StatusPage<'a> {
     /// From what is known now.
     pub fn new(config: &'a Config, status: &'a Status, known: &'a Known) -> Self {
-        let images = config.groups.iter().flat_map(|group| &group.images);
         Self {
             nodes: Nodes {
                 wanted: status.wanted_nodes,
                 complete: status.complete_nodes,
                 without_pod: status.empty_nodes,
             },
-            images: images
+            images: config
+                .images()
                 .map(|image| entry(image, status.images.get(&image.name), known))
                 .collect(),
             costs: known.costs(status),
@@ -175,14 +175,11 @@ mod tests {
             words: "not found".to_owned(),
         };
         known.note(&Answers {
-            question: Question {
-                content: String::new(),
-                request: None,
-                due: None,
-                images: images
+            question: Question::of_new(
+                images
                     .map(|(name, it)| (name.to_owned(), it.to_owned()))
                     .into(),
-            },
+            ),
             digests: BTreeMap::from([("a".to_owned(), "sha256:0".to_owned())]),
             unanswered: BTreeMap::from([("b".to_owned(), no)]),
             bad_secrets: BTreeMap::from([("s".to_owned(), "no right".to_owned())]),

@@ -17,6 +17,7 @@ use crate::config::images::Image;
 use crate::config::registries::Registries;
 use crate::docker_config::DockerConfig;
 use crate::inspect::{self, Inspected};
+use crate::parts;
 use crate::registries::{self, Lost};
 
 /// Registries are asked for so many images at a time.
@@ -31,9 +32,6 @@ const RETRIES: Retries = Retries {
 
 /// So many characters of a reason are shown.
 const REASON_MAX: usize = 1000;
-
-/// The label of nodes by which a list is kept on those of one architecture.
-const ARCH_LABEL: &str = "kubernetes.io/arch";
 
 /// What is known of an image of the list.
 #[derive(Debug)]
@@ -66,16 +64,8 @@ pub fn client(registries: &Registries, ca_file: Option<&Path>) -> anyhow::Result
 
 /// The architectures of the nodes that the list is for, as far as the node selector tells.
 pub fn architectures(config: &Config) -> Vec<Architecture> {
-    let selectors = config
-        .groups
-        .iter()
-        .map(|group| group.scheduling.node_selector.get(ARCH_LABEL));
-    let selectors: Vec<Option<&String>> = selectors.collect();
-    let is_wanted = |architecture: &Architecture| {
-        let mut selectors = selectors.iter();
-        selectors.any(|only| only.is_none_or(|only| only == architecture.as_str()))
-    };
-    Architecture::ALL.into_iter().filter(is_wanted).collect()
+    let may_run = |it: &Architecture| parts::may_run_on(config, *it);
+    Architecture::ALL.into_iter().filter(may_run).collect()
 }
 
 /// Asks for every image; the answers are in the order of the list.
@@ -106,9 +96,9 @@ async fn one(
         reason: error.to_string(),
         is_final: true,
     })?;
-    if let Some(reason) = lost.reason(reference.registry()) {
+    if let Some(reason) = lost.spares(&reference) {
         return Err(Unknown {
-            reason: format!("{reference}: not asked for, since of another image: {reason}"),
+            reason,
             is_final: false,
         });
     }
@@ -120,7 +110,7 @@ async fn one(
             is_final: error.is_final(),
         };
         if let inspect::Error::Registry(error) = &error {
-            lost.learn(reference.registry(), error.kind(), &unknown.reason);
+            lost.learn(&reference, error.kind(), &unknown.reason);
         }
         unknown
     })

@@ -265,6 +265,35 @@ impl Space {
         .await;
     }
 
+    /// Deletes a pod.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn delete_pod(&self, pod: &Pod) -> Result<()> {
+        let name = pod.name_any();
+        let gone = DeleteParams::default();
+        self.api::<Pod>().delete(&name, &gone).await?;
+        Ok(())
+    }
+
+    /// Deletes the daemon's pod, and waits until another one is ready.
+    ///
+    /// # Panics
+    /// When it cannot be deleted, or the deadline is over.
+    #[allow(clippy::expect_used, reason = "a test fails by a panic")]
+    pub async fn replace_daemon(&self) -> Pod {
+        let before = self.daemon_ready().await;
+        let deleted = self.delete_pod(&before).await;
+        deleted.expect("the daemon's pod can be deleted");
+        eventually("another daemon", async || {
+            let now = self.daemon_pod().await?;
+            ensure!(now.uid() != before.uid(), "it is the old one");
+            Ok(())
+        })
+        .await;
+        self.daemon_ready().await
+    }
+
     /// Waits until the daemon's pod is ready.
     ///
     /// # Panics

@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::MANIFEST_TYPES;
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::{Space, alone, eventually, eventually_within, space};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::figures::resident_kilobytes;
@@ -22,8 +21,8 @@ use super::setup::{self, Entries};
 
 /// Digests and sizes of the layers of an image, as its registry has them.
 fn layers(image: &str) -> BTreeMap<String, u64> {
-    let (host, name) = image.split_once('/').unwrap();
-    let (repository, tag) = name.rsplit_once(':').unwrap();
+    let (host, _) = image.split_once('/').unwrap();
+    let (repository, tag) = setup::repository_and_tag(image);
     let address = format!("http://{host}/v2/{repository}/manifests/{tag}");
     let accept = MANIFEST_TYPES.join(", ");
     let mut answer = ureq::get(&address).header("accept", accept).call().unwrap();
@@ -75,19 +74,7 @@ async fn what_the_list_costs_is_told_and_outlives_the_daemon_without_another_req
 
         setup::sum_is_written(space).await;
         let log = space.cluster.registry_log().unwrap();
-        let pod = space.daemon_ready().await;
-        let gone = DeleteParams::default();
-        space
-            .api::<Pod>()
-            .delete(&pod.name_any(), &gone)
-            .await
-            .unwrap();
-        eventually("another daemon", async || {
-            let now = space.daemon_pod().await?;
-            anyhow::ensure!(now.uid() != pod.uid(), "it is the old one");
-            Ok(())
-        })
-        .await;
+        space.replace_daemon().await;
         space.metric_is(metric, &pulled.to_string()).await;
         assert_eq!(log.requests_of("kip-daemon/").unwrap(), [""; 0]);
     })

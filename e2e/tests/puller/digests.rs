@@ -5,12 +5,11 @@
     reason = "a test fails by a panic, in its helper functions as well"
 )]
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kip_e2e::lab::logs::RegistryLog;
 use kip_e2e::lab::private::USERS;
 use kip_e2e::lab::{Cluster, Private, Recorder, Release, Space, alone, eventually, space};
-use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::rollout::{contents, no_fetcher_is_left, nothing_was_let_go, refresh};
@@ -41,8 +40,7 @@ async fn make_secret(space: &Space, secret: &Secret) {
 
 /// The digest that the tag stands for now.
 fn digest(cluster: &Cluster, image: &str) -> String {
-    let (_, name) = image.split_once('/').unwrap();
-    let (repository, tag) = name.rsplit_once(':').unwrap();
+    let (repository, tag) = setup::repository_and_tag(image);
     let digest = cluster.registry_client().resolve(repository, tag).unwrap();
     digest.expect("it is there").to_string()
 }
@@ -77,14 +75,12 @@ async fn a_refresh_is_one_request_for_each_tag_and_only_what_has_changed_reaches
         let log = private.log().unwrap();
         refresh(space, "unchanged").await;
         let (daemon, nodes) = asked(&log);
-        let heads = |repository: &str| {
-            let line = format!("HEAD /v2/{repository}");
-            daemon.iter().filter(|request| request.starts_with(&line)).count()
-        };
-        assert!(heads("") >= 19 && heads("") == daemon.len(), "only HEAD: {daemon:#?}");
+        let begin = |line: &str| daemon.iter().filter(|request| request.starts_with(line)).count();
+        let heads = begin("HEAD /v2/");
+        assert!(heads >= 19 && heads == daemon.len(), "only HEAD: {daemon:#?}");
+        let heads = |repository: &str| begin(&format!("HEAD /v2/{repository}/"));
         for (_, image) in &entries[..19] {
-            let (_, name) = image.split_once('/').unwrap();
-            let repository = name.rsplit_once(':').unwrap().0;
+            let (repository, _) = setup::repository_and_tag(image);
             assert!((1..=2).contains(&heads(repository)), "{image}: {daemon:#?}");
         }
         let (_, pinned) = repository.split_once('/').unwrap();
@@ -112,8 +108,8 @@ async fn a_refresh_is_one_request_for_each_tag_and_only_what_has_changed_reaches
         nothing_was_let_go(&recorder, &entries);
         let (daemon, nodes) = asked(&log);
         let moved = [3, 7].map(|number| {
-            let (_, name) = entries[number].1.split_once('/').unwrap();
-            name.rsplit_once(':').unwrap().0.to_owned()
+            let (repository, _) = setup::repository_and_tag(&entries[number].1);
+            format!("/{repository}/")
         });
         let others = nodes.iter().filter(|line| !moved.iter().any(|name| line.contains(name)));
         assert_eq!(others.count(), 0, "{nodes:#?}");
@@ -227,8 +223,8 @@ async fn what_the_daemon_cannot_ask_one_node_asks_or_nobody() {
         assert!(!log.requests().unwrap().is_empty(), "a node has asked");
         let of_others = |line: &String| {
             entries[..2].iter().any(|(_, image)| {
-                let (_, name) = image.split_once('/').unwrap();
-                line.contains(name.rsplit_once(':').unwrap().0)
+                let (repository, _) = setup::repository_and_tag(image);
+                line.contains(&format!("/{repository}/"))
             })
         };
         let nodes = public.requests().unwrap();
@@ -299,13 +295,7 @@ async fn a_tag_that_has_moved_arrives_by_itself_after_the_interval_also_under_a_
             })
             .await;
             if round == 0 {
-                let pod = space.daemon_ready().await;
-                let gone = DeleteParams::default();
-                space
-                    .api::<Pod>()
-                    .delete(&pod.name_any(), &gone)
-                    .await
-                    .unwrap();
+                space.replace_daemon().await;
             }
         }
     })

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kip_e2e::lab::space::restarts;
 use kip_e2e::lab::{Release, Space, alone, eventually, space};
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::setup;
@@ -39,11 +39,7 @@ async fn a_restarted_or_killed_daemon_restarts_no_pod_and_asks_no_registry() {
         let registry = space.cluster.registry_log().unwrap();
 
         let daemon = space.daemon_ready().await;
-        space
-            .api::<Pod>()
-            .delete(&daemon.name_any(), &DeleteParams::default())
-            .await
-            .unwrap();
+        space.delete_pod(&daemon).await.unwrap();
         daemon_after(space, &daemon).await;
 
         let daemon = space.daemon_ready().await;
@@ -157,11 +153,7 @@ async fn cleaning_up_on_shutdown_is_what_the_setting_says() {
         space.all_held(&entries).await;
         let uid = space.daemonset().await.unwrap().uid();
         let daemon = space.daemon_ready().await;
-        space
-            .api::<Pod>()
-            .delete(&daemon.name_any(), &DeleteParams::default())
-            .await
-            .unwrap();
+        space.delete_pod(&daemon).await.unwrap();
         eventually("the new daemon has made another DaemonSet", async || {
             let now = space.daemonset().await?.uid();
             anyhow::ensure!(now != uid, "it is the old one");

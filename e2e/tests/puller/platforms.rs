@@ -113,16 +113,7 @@ async fn an_image_that_has_nothing_for_the_nodes_is_kept_off_them_until_it_has_a
         let pods = History::<Pod>::start(space.api()).await.unwrap();
         // A restart changes nothing: no pod of ours tries the image again.
         let before = space.fingerprints().await.unwrap();
-        let daemon = space.daemon_ready().await.name_any();
-        let gone = DeleteParams::default();
-        space.api::<Pod>().delete(&daemon, &gone).await.unwrap();
-        eventually("another daemon is ready", async || {
-            let now = space.daemon_pod().await?;
-            ensure!(now.name_any() != daemon, "it is still there");
-            Ok(())
-        })
-        .await;
-        space.daemon_ready().await;
+        space.replace_daemon().await;
         space
             .metric_is(r#"kip_image_kept_off_nodes{image="image-1"}"#, "2")
             .await;

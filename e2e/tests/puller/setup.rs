@@ -68,7 +68,8 @@ fn small_image(cluster: &Cluster, architecture: &'static str, kibibytes: usize) 
     Image::of(architecture, layers, &config).expect("an image can be made")
 }
 
-fn repository_and_tag(reference: &str) -> (&str, &str) {
+/// Those of a reference that names its registry.
+pub(crate) fn repository_and_tag(reference: &str) -> (&str, &str) {
     let (_, name) = reference.split_once('/').expect("it names the registry");
     name.rsplit_once(':').expect("it has a tag")
 }
@@ -80,8 +81,7 @@ pub(crate) fn push_tags(cluster: &Cluster, references: &[String]) {
     let image = Image::new(vec![layer], &Config::default()).expect("an image can be made");
     let registry = cluster.registry_client();
     for reference in references {
-        let (_, name) = reference.split_once('/').expect("it names the registry");
-        let (repository, tag) = name.rsplit_once(':').expect("it has a tag");
+        let (repository, tag) = repository_and_tag(reference);
         registry
             .push(repository, tag, &image)
             .expect("the registry takes the image");

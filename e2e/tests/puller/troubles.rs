@@ -17,10 +17,9 @@ mod secrets;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{LimitRange, Pod, ResourceQuota};
+use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::{Release, Space, eventually, space};
-use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -50,11 +49,8 @@ async fn nudge(space: &Space) {
 
 async fn delete_a_pod(space: &Space) {
     let pods = space.holder_pods().await.expect("there are pods");
-    space
-        .api::<Pod>()
-        .delete(&pods[0].name_any(), &DeleteParams::default())
-        .await
-        .expect("it can be deleted");
+    let deleted = space.delete_pod(&pods[0]).await;
+    deleted.expect("it can be deleted");
 }
 
 async fn set_quota(space: &Space, pods: &str) {

@@ -65,6 +65,11 @@ pub struct Group {
 }
 
 impl Config {
+    /// The images of all groups, in their order.
+    pub fn images(&self) -> impl Iterator<Item = &Image> {
+        self.groups.iter().flat_map(|group| &group.images)
+    }
+
     /// Checks the settings.
     ///
     /// # Errors

@@ -34,14 +34,13 @@ impl Controller {
         let Some(config) = self.source.in_force() else {
             return;
         };
-        let reach = Reach {
+        main.asker.ask(question, || Reach {
             plain_http: config.registries.plain_http.clone(),
             pull_secrets: pull_secrets(config, &memory.cluster),
             inspected: memory
                 .known
                 .contents(config, &known_digests(&memory.cluster)),
-        };
-        main.asker.ask(question, &reach);
+        });
     }
 
     /// What is known of the images is made one sum of the list.
@@ -84,20 +83,13 @@ impl Controller {
             let is_missing = status.missing_on(&image.name) > 0;
             is_missing || (!is_summed_up && known.inspected(&image.image).is_none())
         };
-        let groups = config.groups.iter();
-        let images: BTreeMap<String, String> = groups
-            .flat_map(|group| &group.images)
+        let images: BTreeMap<String, String> = config
+            .images()
             .filter(|image| is_wanted(known, image) && known.is_new(&image.image))
             .map(|image| (image.name.clone(), image.image.clone()))
             .collect();
         if !images.is_empty() || new_secrets > 0 {
-            let question = Question {
-                content: String::new(),
-                request: None,
-                due: None,
-                images,
-            };
-            self.ask(question, memory);
+            self.ask(Question::of_new(images), memory);
         }
     }
 

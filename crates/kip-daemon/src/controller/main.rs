@@ -132,7 +132,7 @@ impl Memory {
     /// How many nodes each image is kept off, by its name.
     pub(super) fn kept_off(&self, config: &Config) -> BTreeMap<String, usize> {
         let mut kept_off = BTreeMap::new();
-        for image in images(config) {
+        for image in config.images() {
             let parts = self.apart();
             let parts = parts.filter(|(_, part)| part.without.contains(&image.image));
             let nodes = parts.map(|(report, part)| nodes(report, part)).sum();
@@ -149,10 +149,6 @@ fn nodes(report: &Report, part: &Part) -> usize {
     } else {
         report.status.wanted_nodes
     }
-}
-
-fn images(config: &Config) -> impl Iterator<Item = &Image> {
-    config.groups.iter().flat_map(|group| &group.images)
 }
 
 impl Controller {
@@ -206,7 +202,7 @@ impl Controller {
 
     /// What was decided is in force: the parts do their share.
     pub(super) fn instruct_parts(&mut self, memory: &mut Memory) {
-        let (Some(parts), Some(config)) = (memory.parts(), self.source.in_force().cloned()) else {
+        let (Some(parts), Some(config)) = (memory.parts(), self.source.in_force()) else {
             return;
         };
         let (parts, live) = (parts.clone(), &memory.cluster.live);
@@ -214,9 +210,9 @@ impl Controller {
         let orders: Vec<(Architecture, Order)> = parts
             .0
             .iter()
-            .map(|(it, part)| (*it, parts::order(&main_name, &config, live, part)))
+            .map(|(it, part)| (*it, parts::order(&main_name, config, live, part)))
             .collect();
-        self.tell_what_is_kept_off(&parts, &config, memory);
+        self.tell_what_is_kept_off(&parts, memory);
         for (architecture, order) in orders {
             self.instruct(architecture, order, memory);
         }
@@ -274,14 +270,14 @@ impl Controller {
     }
 
     /// Once for each image and architecture.
-    fn tell_what_is_kept_off(&mut self, parts: &Parts, config: &Config, memory: &Memory) {
-        let Role::Main(main) = &mut self.role else {
+    fn tell_what_is_kept_off(&mut self, parts: &Parts, memory: &Memory) {
+        let (Role::Main(main), Some(config)) = (&mut self.role, self.source.in_force()) else {
             return;
         };
         let now = kept_off(parts);
         let told = main.told.replace(now.clone()).unwrap_or_default();
         for (architecture, reference) in now.difference(&told) {
-            let mut images = images(config);
+            let mut images = config.images();
             let Some(image) = images.find(|image| image.image == *reference) else {
                 continue;
             };
@@ -303,7 +299,7 @@ impl Controller {
         let nodes: BTreeSet<Architecture> = pods
             .filter_map(|pod| Some(pod.node_report?.architecture))
             .collect();
-        for image in self.source.in_force().into_iter().flat_map(images) {
+        for image in self.source.in_force().into_iter().flat_map(Config::images) {
             for architecture in memory.known.absent(&image.image).intersection(&nodes) {
                 let Image { name, image } = image;
                 let text = format!(

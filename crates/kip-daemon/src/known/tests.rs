@@ -134,14 +134,11 @@ fn what_failed_may_be_asked_again_and_what_left_the_list_is_forgotten() {
         assert!(known.is_new(reference) && !known.is_new(reference));
     }
     known.note(&Answers {
-        question: Question {
-            content: String::new(),
-            request: None,
-            due: None,
-            images: images
+        question: Question::of_new(
+            images
                 .map(|(name, reference)| (name.to_owned(), reference.to_owned()))
                 .into(),
-        },
+        ),
         digests: BTreeMap::from([("a".to_owned(), "sha256:a".to_owned())]),
         unanswered: BTreeMap::from([("b".to_owned(), no)]),
         bad_secrets: BTreeMap::new(),

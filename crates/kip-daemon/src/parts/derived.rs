@@ -48,7 +48,7 @@ pub(super) fn config(
 }
 
 /// Whether the settings let pods run on nodes of this architecture.
-pub(super) fn may_run_on(config: &Config, architecture: Architecture) -> bool {
+pub fn may_run_on(config: &Config, architecture: Architecture) -> bool {
     config.groups.iter().all(|group| {
         let overlay = group.additions.overlay.document();
         let overlaid = overlay

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::derived::{identity, name};
+pub use self::derived::{identity, may_run_on, name};
 pub use self::standing::{Standing, standing};
 use crate::architecture::Architecture;
 use crate::cluster::{Live, Seen};
@@ -215,7 +215,7 @@ impl Decision<'_> {
     /// The images that are to be left out on nodes of this architecture. Of what is not known, what was so stays so.
     fn without(&self, architecture: Architecture, before: Option<&Part>) -> BTreeSet<String> {
         let is_asked = self.facts.config.rollout.refresh == Refresh::Digest;
-        if !is_asked || !derived::may_run_on(self.facts.config, architecture) {
+        if !is_asked || !may_run_on(self.facts.config, architecture) {
             return BTreeSet::new();
         }
         let lacks = |image: &&str| match self.lacks(image) {
@@ -275,12 +275,11 @@ impl Decision<'_> {
 }
 
 fn references(config: &Config) -> impl Iterator<Item = &str> {
-    let images = config.groups.iter().flat_map(|group| &group.images);
-    images.map(|image| image.image.as_str())
+    config.images().map(|image| image.image.as_str())
 }
 
 fn names(config: &Config) -> BTreeSet<Arc<str>> {
-    let images = config.groups.iter().flat_map(|group| &group.images);
+    let images = config.images();
     images.map(|image| Arc::from(image.name.as_str())).collect()
 }
 

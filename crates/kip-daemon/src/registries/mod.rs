@@ -59,9 +59,9 @@ impl Asker {
     }
 
     /// Begins to ask, unless this very question, for a refresh, is being asked.
-    pub fn ask(&self, question: Question, reach: &Reach) {
+    pub fn ask(&self, question: Question, reach: impl FnOnce() -> Reach) {
         if !question.is_of_refresh() {
-            self.begin(question, reach);
+            self.begin(question, reach());
             return;
         }
         let refreshes = self.refreshes.lock();
@@ -74,12 +74,12 @@ impl Asker {
         for (_, task) in refreshes.extract_if(.., of_list) {
             task.abort();
         }
-        let task = self.begin(question.clone(), reach);
+        let task = self.begin(question.clone(), reach());
         refreshes.push((question, task));
     }
 
-    fn begin(&self, question: Question, reach: &Reach) -> AbortHandle {
-        let (reach, ca_file) = (reach.clone(), self.ca_file.clone());
+    fn begin(&self, question: Question, reach: Reach) -> AbortHandle {
+        let ca_file = self.ca_file.clone();
         let (secrets, tx) = (self.secrets.clone(), self.tx.clone());
         let task = tokio::spawn(async move {
             // Made anew for each question: the file may have changed, and tokens are for an hour at most.
@@ -272,9 +272,8 @@ async fn digest(
         why: Why::Failed,
         words: error.to_string(),
     })?;
-    if let Some(reason) = lost.reason(reference.registry()) {
+    if let Some(words) = lost.spares(&reference) {
         let why = Why::Unreachable;
-        let words = format!("{reference}: not asked for, since of another image: {reason}");
         return Err(NoAnswer { why, words });
     }
     let credentials = credentials(keyring, &reference);
@@ -286,7 +285,7 @@ async fn digest(
         Err(error) => {
             let words = chain(&error);
             info!(image, detail = words, "the registry tells no digest");
-            lost.learn(reference.registry(), error.kind(), &words);
+            lost.learn(&reference, error.kind(), &words);
             Err(NoAnswer {
                 why: Why::from(error.kind()),
                 words,

@@ -41,11 +41,6 @@ fn held<'a>(node: &Node<'a>, tagged: &BTreeMap<&str, &str>) -> Vec<(&'a str, Con
         .collect()
 }
 
-/// The content that the node's pod holds of the image.
-pub(super) fn content_of(node: &Node<'_>, name: &str) -> Option<Content> {
-    node.holder?.pod.container(name)?.content
-}
-
 /// Notes what the fetchers of this round have found out.
 pub(super) fn learn(
     round: &mut Round,

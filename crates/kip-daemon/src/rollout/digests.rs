@@ -5,9 +5,9 @@
 //! configuration), and nodes of another architecture may report another. So an image is unchanged where the registry says
 //! the same digest and no node reports anything that was not reported then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Rollout, Round, ask};
+use super::{Rollout, Round};
 use crate::answers::{Answers, Why};
 use crate::cluster::{Content, Live};
 use crate::config::rollout::Fallback;
@@ -69,6 +69,7 @@ impl Rollout<'_> {
     /// What was learnt from the answers.
     pub(super) fn decide(&self, answers: &Answers) -> Decision {
         let notes = notes(self.facts.live);
+        let reported = self.reported();
         let mut images = BTreeSet::new();
         let mut digests = BTreeMap::new();
         for name in answers.question.images.keys() {
@@ -79,7 +80,12 @@ impl Rollout<'_> {
             let note = notes.get(name).filter(|note| note.digest == digest);
             let is_known =
                 |content: &Content| *content == digest || note.is_some_and(|n| n.knows(*content));
-            if !self.reported(name).iter().all(is_known) {
+            if !reported
+                .get(name.as_str())
+                .into_iter()
+                .flatten()
+                .all(is_known)
+            {
                 images.insert(name.clone());
             }
             digests.insert(name.clone(), digest);
@@ -101,10 +107,11 @@ impl Rollout<'_> {
     /// What is noted when the round ends: nothing of what has not reached every node, or was not answered. That counts as
     /// changed next time.
     pub(super) fn later_notes(&self, round: &Round) -> String {
+        let mut all = self.reported();
         let mut later = BTreeMap::new();
         for (name, digest) in &round.digests {
             let is_asked = round.images.as_ref().is_some_and(|it| it.contains(name));
-            let reported = self.reported(name);
+            let reported = all.remove(name.as_str()).unwrap_or_default();
             let has_arrived =
                 |content: &Content| content == digest || round.is_fresh(name, *content);
             if !is_asked || reported.iter().all(has_arrived) {
@@ -116,12 +123,16 @@ impl Rollout<'_> {
         serde_json::to_string(&later).unwrap_or_default()
     }
 
-    /// What nodes report that they hold of the image.
-    fn reported(&self, name: &str) -> BTreeSet<Content> {
-        let nodes = self.nodes.values();
-        nodes
-            .filter_map(|node| ask::content_of(node, name))
-            .collect()
+    /// What nodes report that they hold, by the image's name.
+    fn reported(&self) -> HashMap<&str, BTreeSet<Content>> {
+        let mut reported: HashMap<&str, BTreeSet<Content>> = HashMap::new();
+        let holders = self.nodes.values().filter_map(|node| node.holder);
+        for container in holders.flat_map(|holder| &holder.pod.containers) {
+            if let Some(content) = container.content {
+                reported.entry(&container.name).or_default().insert(content);
+            }
+        }
+        reported
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Answer, Unknown};
 use crate::architecture::Architecture;
-use crate::footprint::{Footprint, TOO_MUCH, bytes, on_disk, on_disk_factor};
+use crate::footprint::{Footprint, TOO_MUCH, bytes, is_too_much, on_disk, on_disk_factor};
 use crate::inspect::{Fit, Inspected};
 use crate::sizing::amount::Amount;
 use crate::sizing::{aligned, percent};
@@ -174,10 +174,11 @@ fn sums(
 
 fn too_much(architecture: Architecture, footprint: &Footprint, disk: Amount) -> Option<String> {
     let stored = on_disk(footprint.node(architecture));
-    let taken = Amount::bytes(i128::from(stored));
-    if taken.milli().saturating_mul(100) <= disk.milli().saturating_mul(TOO_MUCH.into()) {
+    let size = u64::try_from(disk.milli() / 1000).unwrap_or(u64::MAX);
+    if !is_too_much(stored, size) {
         return None;
     }
+    let taken = Amount::bytes(i128::from(stored));
     Some(format!(
         "warning: the images take about {} of the disk of a node of {architecture}, {} of {disk} (--node-disk), more than \
          {TOO_MUCH} %: kubelet cannot remove images that are held; make the list shorter, or the disk larger",

@@ -56,8 +56,8 @@ fn ask_by(
                 .map(|name| ((*name).to_owned(), reference(name)))
                 .collect(),
         };
-        asker.ask(question.clone(), &reach);
-        asker.ask(question, &reach);
+        asker.ask(question.clone(), || reach);
+        asker.ask(question, || unreachable!("it is being asked"));
         drop(asker);
         let mut answers = Vec::new();
         let mut found = Found::new();

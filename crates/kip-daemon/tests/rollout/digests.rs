@@ -3,10 +3,15 @@
 use super::*;
 
 /// A cluster of ten nodes that has had its first refresh.
-fn refreshed(seed: u64, more: &[(&'static str, &'static str)]) -> World {
+pub(super) fn refreshed(
+    seed: u64,
+    more: &[(&'static str, &'static str)],
+    reports_another: bool,
+) -> World {
     let mut settings = refreshed_by("a=a:1;b=b:1;c=c:1", "digest");
     settings.extend(more);
     let mut world = World::new(seed, 10, config(&settings), registry());
+    world.reports_another = reports_another;
     world.annotate(REFRESH, "first");
     world.settle(MOST);
     world.requests = 0;
@@ -19,7 +24,7 @@ fn refreshed(seed: u64, more: &[(&'static str, &'static str)]) -> World {
 #[test]
 fn an_unchanged_refresh_is_one_request_for_each_tag_and_no_pod() {
     each_seed(20, |seed| {
-        let mut world = refreshed(seed, &[]);
+        let mut world = refreshed(seed, &[], false);
         world.annotate(REFRESH, "again");
         world.settle(MOST);
         assert_eq!((world.heads.get(), world.requests), (3, 0));
@@ -31,7 +36,7 @@ fn an_unchanged_refresh_is_one_request_for_each_tag_and_no_pod() {
 #[test]
 fn only_what_has_changed_is_asked_for_by_nodes() {
     each_seed(20, |seed| {
-        let mut world = refreshed(seed, &[]);
+        let mut world = refreshed(seed, &[], false);
         world.registry.insert("b:1".to_owned(), 777);
         world.annotate(REFRESH, "again");
         world.settle(MOST);
@@ -54,7 +59,7 @@ fn only_what_has_changed_is_asked_for_by_nodes() {
 #[test]
 fn what_has_changed_and_does_not_arrive_is_asked_for_again_the_next_time() {
     each_seed(20, |seed| {
-        let mut world = refreshed(seed, &[]);
+        let mut world = refreshed(seed, &[], false);
         world.registry.insert("b:1".to_owned(), 777);
         world.silent.insert("node-003".to_owned());
         world.annotate(REFRESH, "again");
@@ -72,7 +77,7 @@ fn what_has_changed_and_does_not_arrive_is_asked_for_again_the_next_time() {
 #[test]
 fn what_the_daemon_cannot_ask_for_one_node_asks_for() {
     for (fallback, requests) in [("node", 1), ("always", 3), ("never", 0)] {
-        let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)]);
+        let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)], false);
         world.unaskable.insert("c:1".to_owned());
         world.annotate(REFRESH, "again");
         world.settle(MOST);
@@ -99,7 +104,7 @@ fn unchanged_refreshes_follow_the_interval_however_short_it_is() {
 #[test]
 fn what_the_registry_does_not_have_no_node_asks_for() {
     for fallback in ["node", "never"] {
-        let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)]);
+        let mut world = refreshed(1, &[("REFRESH_FALLBACK", fallback)], false);
         world.registry.remove("c:1");
         world.annotate(REFRESH, "again");
         world.settle(MOST);

@@ -5,17 +5,8 @@ use super::*;
 
 const B: &str = "b:1";
 
-/// A cluster of ten nodes that has had its first refresh.
 fn refreshed(more: &[(&'static str, &'static str)], reports_another: bool) -> World {
-    let mut settings = refreshed_by("a=a:1;b=b:1;c=c:1", "digest");
-    settings.extend(more);
-    let mut world = World::new(1, 10, config(&settings), registry());
-    world.reports_another = reports_another;
-    refresh(&mut world, "first");
-    world.heads.set(0);
-    world.requests = 0;
-    world.fetchers = 0;
-    world
+    digests::refreshed(1, more, reports_another)
 }
 
 fn refresh(world: &mut World, request: &str) {
@@ -43,37 +34,37 @@ fn a_release_that_nodes_got_as_they_were_replaced_is_taken_back() {
     }
 }
 
+/// A release that does not reach one node, which is then as `then` says, and is taken back.
+fn rolled_back_after_a_miss(reports_another: bool, then: impl Fn(&mut World)) {
+    let mut world = refreshed(&[], reports_another);
+    world.registry.insert(B.to_owned(), 777);
+    world.silent.insert("node-003".to_owned());
+    refresh(&mut world, "again");
+    world.silent.clear();
+    then(&mut world);
+    world.registry.insert(B.to_owned(), 101);
+    refresh(&mut world, "rolled back");
+    assert_eq!(world.live.annotations[REFRESH_HANDLED], "rolled back");
+    all_run(&world, 101);
+}
+
 #[test]
 fn a_release_that_one_node_has_missed_is_taken_back_after_that_node_is_gone() {
     for reports_another in [false, true] {
-        let mut world = refreshed(&[], reports_another);
-        world.registry.insert(B.to_owned(), 777);
-        world.silent.insert("node-003".to_owned());
-        refresh(&mut world, "again");
-        world.silent.clear();
-        world.remove_node("node-003");
-        world.pass(Duration::from_secs(3700));
-        world.settle(MOST);
-        world.registry.insert(B.to_owned(), 101);
-        refresh(&mut world, "rolled back");
-        assert_eq!(world.live.annotations[REFRESH_HANDLED], "rolled back");
-        all_run(&world, 101);
+        rolled_back_after_a_miss(reports_another, |world| {
+            world.remove_node("node-003");
+            world.pass(Duration::from_secs(3700));
+            world.settle(MOST);
+        });
     }
 }
 
 #[test]
 fn a_release_that_one_node_has_missed_is_taken_back_on_the_others() {
     for reports_another in [false, true] {
-        let mut world = refreshed(&[], reports_another);
-        world.registry.insert(B.to_owned(), 777);
-        world.silent.insert("node-003".to_owned());
-        refresh(&mut world, "again");
-        world.silent.clear();
-        world.pass(Duration::from_secs(3700));
-        world.registry.insert(B.to_owned(), 101);
-        refresh(&mut world, "back");
-        assert_eq!(world.live.annotations[REFRESH_HANDLED], "back");
-        all_run(&world, 101);
+        rolled_back_after_a_miss(reports_another, |world| {
+            world.pass(Duration::from_secs(3700));
+        });
     }
 }
 

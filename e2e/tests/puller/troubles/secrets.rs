@@ -1,9 +1,8 @@
 //! Pull secrets: one that is not there, and one that is made anew while the registry is away.
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kip_e2e::lab::private::USERS;
 use kip_e2e::lab::{Private, Release, Space, space};
-use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
@@ -14,12 +13,7 @@ const SECRET: &str = "for-the-registry";
 
 async fn delete_all_pods(space: &Space) {
     for pod in space.holder_pods().await.unwrap() {
-        let gone = DeleteParams::default();
-        space
-            .api::<Pod>()
-            .delete(&pod.name_any(), &gone)
-            .await
-            .unwrap();
+        space.delete_pod(&pod).await.unwrap();
     }
 }
 
