@@ -376,6 +376,13 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// Whether there is no container at all: the image may be on the node, and nothing holds it.
+    pub fn is_without_container(&self) -> bool {
+        self.kind == FailureKind::Pull || self.reason.starts_with("CreateContainer")
+    }
+}
+
 /// A closed set, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {

@@ -33,6 +33,9 @@ pub struct Known {
 pub struct Sum {
     /// Of which list: its content hash.
     pub content: String,
+    /// What each reference stood for, in the order of the list: a tag may have moved since.
+    #[serde(default)]
+    pub digests: Vec<Content>,
     /// What a node of each architecture pulls, in bytes; layers that images share are counted once.
     pub bytes: BTreeMap<Architecture, u64>,
     /// Images that nodes of some architecture find nothing to pull of, by reference.
@@ -145,18 +148,12 @@ impl Known {
         counts
     }
 
-    /// The contents of which all is known, by reference. `digests` are those of the last refresh, by the image's name.
-    pub fn contents(
-        &self,
-        config: &Config,
-        digests: &BTreeMap<String, Content>,
-    ) -> BTreeMap<String, Content> {
+    /// The contents of which all is known, by reference.
+    pub fn contents(&self, config: &Config) -> BTreeMap<String, Content> {
         let mut contents: BTreeMap<String, Content> = BTreeMap::new();
-        if self.is_summed_up() {
-            let known = config
-                .images()
-                .filter_map(|image| Some((image.image.clone(), *digests.get(&image.name)?)));
-            contents.extend(known);
+        if let Some(sum) = self.sum.as_ref().filter(|_| self.is_summed_up()) {
+            let known = config.images().zip(&sum.digests);
+            contents.extend(known.map(|(image, digest)| (image.image.clone(), *digest)));
         }
         let inspected = self.inspected.iter();
         contents.extend(
@@ -216,8 +213,13 @@ impl Known {
         let lacks = all
             .iter()
             .map(|(image, inspected)| (image.image.clone(), absent(inspected)));
+        let digest = |image: &Image| {
+            let inspected = self.inspected.get(&image.image);
+            inspected.map_or(Content(0), |it| Content::of(&it.digest.to_string()))
+        };
         self.sum = Some(Sum {
             content: content.to_owned(),
+            digests: config.images().map(digest).collect(),
             bytes: bytes.into(),
             absent: lacks.filter(|(_, absent)| !absent.is_empty()).collect(),
             unknown: unknown.iter().map(|image| image.image.clone()).collect(),

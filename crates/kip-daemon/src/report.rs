@@ -57,6 +57,7 @@ impl Reporter {
         cluster: &Cluster,
         known: &Known,
         parts: &[Status],
+        kept_off: &BTreeMap<String, usize>,
     ) -> (Status, Status) {
         let (Some(content_hash), Some(group)) = (content_hash_of(desired), config.groups.first())
         else {
@@ -81,6 +82,7 @@ impl Reporter {
         }
         let told = self.tell_failures(config, desired, &status);
         let told = self.tell_unavailable(config, &total, known, told);
+        let told = self.tell_useless(config, &total, kept_off, told);
         self.told = self.tell_disk_share(costs, told);
         (status, total)
     }
@@ -119,6 +121,34 @@ impl Reporter {
                 self.notices.tell(Reason::ImageUnavailable, subject, text);
             }
             still.insert(key, why.to_owned());
+        }
+        still
+    }
+
+    /// What has nothing for any node: most often a mistake. Gives back what is told now, added to `still`.
+    fn tell_useless(
+        &self,
+        config: &Config,
+        status: &Status,
+        kept_off: &BTreeMap<String, usize>,
+        mut still: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        for entry in config.images() {
+            let nodes = kept_off.get(&entry.name).copied().unwrap_or(0);
+            if nodes == 0 || nodes < status.wanted_nodes {
+                continue;
+            }
+            let key = format!("useless: {}", entry.name);
+            let (name, image) = (entry.name.as_str(), &entry.image);
+            if self.told.get(&key) != Some(image) {
+                warn!(name, image, nodes, "the image has nothing for any node");
+                let text = format!(
+                    "{name} ({image}) is not there for the architecture of any node: it is kept off all {nodes}"
+                );
+                let subject = format!("{name} {image} any");
+                self.notices.tell(Reason::ImageUnavailable, subject, text);
+            }
+            still.insert(key, image.clone());
         }
         still
     }

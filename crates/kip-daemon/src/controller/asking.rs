@@ -1,14 +1,15 @@
 //! Registries: what they are asked, and what their answers mean to people.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Controller, Memory, Role};
 use crate::answers::{Answers, Question};
 use crate::api_error::ApiError;
-use crate::cluster::{Cluster, Content, Duty, Seen};
+use crate::cluster::{Cluster, Duty, Seen};
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::config::rollout::{Fallback, Refresh};
@@ -18,7 +19,10 @@ use crate::events::Reason;
 use crate::known::Known;
 use crate::observe::Observation;
 use crate::registries::Reach;
-use crate::rollout::digests;
+
+/// What is known of a list takes so many bytes of an annotation at most. All annotations together may have 256 KiB, and the
+/// rollout needs some; without it a restart has registries asked again.
+const SUM_MOST: usize = 64 * 1024;
 
 impl Controller {
     /// Has registries asked; the answers are observed.
@@ -36,10 +40,8 @@ impl Controller {
         };
         main.asker.ask(question, || Reach {
             plain_http: config.registries.plain_http.clone(),
-            pull_secrets: pull_secrets(config, &memory.cluster),
-            inspected: memory
-                .known
-                .contents(config, &known_digests(&memory.cluster)),
+            pull_secrets: memory.pull_secrets(config),
+            inspected: memory.known.contents(config),
         });
     }
 
@@ -71,8 +73,8 @@ impl Controller {
         if !is_main || !is_by_digest || memory.total.wanted_nodes == 0 {
             return;
         }
+        let secrets = memory.pull_secrets(config);
         let (known, status) = (&mut memory.known, &memory.total);
-        let secrets = pull_secrets(config, &memory.cluster);
         // All of them, so that each is looked at.
         let new_secrets = secrets.iter().filter(|name| known.is_new(name)).count();
         if new_secrets > 0 {
@@ -93,7 +95,7 @@ impl Controller {
         }
     }
 
-    pub(super) fn take_answers(&self, answers: Answers, memory: &mut Memory) {
+    pub(super) fn take_answers(&mut self, answers: Answers, memory: &mut Memory) {
         let applied = memory.applied.as_ref();
         let content = applied.and_then(|applied| content_hash_of(&applied.desired));
         let is_for_us = content == Some(&answers.question.content);
@@ -137,6 +139,13 @@ impl Controller {
         }
         // Architectures, numbers and names can always be written.
         let text = serde_json::to_string(sum).unwrap_or_default();
+        if text.len() > SUM_MOST {
+            debug!(
+                bytes = text.len(),
+                "what is known of the list is too long to be written down"
+            );
+            return Ok(());
+        }
         let written = Some((live.uid.clone(), text.clone()));
         if live.annotations.get(SUM) == Some(&text) || memory.written_sum == written {
             return Ok(());
@@ -171,27 +180,28 @@ impl Controller {
     }
 }
 
-/// What the tags stood for in the last refresh, by the image's name.
-fn known_digests(cluster: &Cluster) -> BTreeMap<String, Content> {
-    let Seen::Present(live) = &cluster.live else {
-        return BTreeMap::new();
-    };
-    digests(live)
+impl Memory {
+    /// Those of the settings, then those that the pods got from their service account: only where the settings name none
+    /// does Kubernetes give them any. All nodes may be those of parts.
+    fn pull_secrets(&self, config: &Config) -> Vec<String> {
+        let groups = config.groups.iter();
+        let mut names: Vec<String> = groups
+            .flat_map(|group| group.pull_secrets.iter().cloned())
+            .collect();
+        let own = newest_pull_secrets(&self.cluster);
+        let parts = self.reports.values().flat_map(|it| &it.pull_secrets);
+        for secret in own.iter().chain(parts) {
+            if !names.iter().any(|name| **name == **secret) {
+                names.push(secret.to_string());
+            }
+        }
+        names
+    }
 }
 
-/// Those of the settings, then those that the pods got from their service account. Only where the settings name none
-/// does Kubernetes give them any; the newest pod tells.
-fn pull_secrets(config: &Config, cluster: &Cluster) -> Vec<String> {
-    let groups = config.groups.iter();
-    let mut names: Vec<String> = groups
-        .flat_map(|group| group.pull_secrets.iter().cloned())
-        .collect();
+/// Those of the newest pod that is no fetcher.
+pub(super) fn newest_pull_secrets(cluster: &Cluster) -> Box<[Arc<str>]> {
     let holders = cluster.pods.values().filter(|pod| pod.duty == Duty::Hold);
     let newest = holders.max_by_key(|pod| pod.created);
-    for secret in newest.iter().flat_map(|pod| &pod.pull_secrets) {
-        if !names.iter().any(|name| **name == **secret) {
-            names.push(secret.to_string());
-        }
-    }
-    names
+    newest.map_or_else(Default::default, |pod| pod.pull_secrets.clone())
 }

@@ -49,7 +49,7 @@ impl Controller {
             );
         }
         self.tell_of_missing_pods(memory).await;
-        self.tell_what_cannot_be_kept_off(memory);
+        self.tell_what_is_not_kept_off(memory);
         if now.duration_since(memory.remind_at) > REMIND {
             memory.remind_at = now;
             memory.reporter.remind();

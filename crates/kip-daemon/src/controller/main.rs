@@ -10,9 +10,10 @@ use tracing::info;
 use super::{Controller, Link, Memory, Role};
 use crate::apply::Writer;
 use crate::architecture::Architecture;
-use crate::cluster::Seen;
+use crate::cluster::{Cluster, Seen};
 use crate::config::Config;
 use crate::config::images::Image;
+use crate::config::rollout::Refresh;
 use crate::desired::Placement;
 use crate::desired::hash::content_hash;
 use crate::events::{Notices, Reason};
@@ -46,6 +47,8 @@ struct Task {
     stop: oneshot::Sender<()>,
     handle: JoinHandle<()>,
     order: Option<Order>,
+    /// Whether it has not seen all that was to be passed on: its queue was full.
+    is_behind: bool,
 }
 
 impl Main {
@@ -76,6 +79,20 @@ impl Task {
         self.handle
     }
 
+    /// Sends all that the main controller has seen and parts go by.
+    fn catch_up(&mut self, cluster: &Cluster) {
+        let flavour = cluster.flavour.map(Observation::Flavour);
+        let deployment = match &cluster.deployment {
+            Seen::Unknown => None,
+            Seen::Absent => Some(Observation::Deployment(None)),
+            Seen::Present(own) => Some(Observation::Deployment(Some(own.clone()))),
+        };
+        let answers = cluster.answers.clone().map(Observation::Answers);
+        let all = [flavour, deployment, answers, Some(Observation::Tick)];
+        let mut all = all.into_iter().flatten();
+        self.is_behind = !all.all(|observation| self.tx.try_send(observation).is_ok());
+    }
+
     /// Sends the order, if it is another one. Where there is no room it is sent the next time.
     fn send(&mut self, order: Order) {
         if self.order.as_ref() == Some(&order) {
@@ -94,12 +111,11 @@ impl Role {
         }
     }
 
-    /// Has the parts see what the main controller has seen. What meets a full queue comes again: by a watch, discovery or a
-    /// tick.
-    pub(super) fn pass_on(&self, observation: impl Fn() -> Observation) {
+    /// Has the parts see what the main controller has seen. What meets a full queue is made up for with the next order.
+    pub(super) fn pass_on(&mut self, observation: impl Fn() -> Observation) {
         if let Self::Main(main) = self {
-            for task in main.tasks.values() {
-                let _ = task.tx.try_send(observation());
+            for task in main.tasks.values_mut() {
+                task.is_behind |= task.tx.try_send(observation()).is_err();
             }
         }
     }
@@ -161,6 +177,7 @@ impl Controller {
 
     /// What is written on the `DaemonSet` counts: a daemon before this one may have written it.
     pub(super) fn decide_on_parts(&mut self, memory: &mut Memory) {
+        let long_ago = self.long_ago();
         let (Role::Main(main), Some(config)) = (&mut self.role, self.source.in_force()) else {
             return;
         };
@@ -188,7 +205,9 @@ impl Controller {
                 reports: &memory.reports,
             };
             let content = content_hash(group, flavour);
-            parts::decide(&before, &facts, || standing(group, &content, cluster))
+            parts::decide(&before, &facts, || {
+                standing(group, &content, cluster, long_ago)
+            })
         } else {
             before.clone()
         };
@@ -196,7 +215,9 @@ impl Controller {
             let text = after.text();
             info!(parts = text, "parts of the cluster are to be otherwise");
         }
-        memory.reports.retain(|it, _| after.0.contains_key(it));
+        // What ends a part counts until it is written.
+        let is_part = |it: &Architecture| before.0.contains_key(it) || after.0.contains_key(it);
+        memory.reports.retain(|it, _| is_part(it));
         cluster.placement = Placement::Main(after);
     }
 
@@ -252,20 +273,11 @@ impl Controller {
                 health: Health::new("a part"),
                 role: Role::Part(link),
             };
-            let task = start(part, &main.client);
-            let cluster = &memory.cluster;
-            let flavour = cluster.flavour.map(Observation::Flavour);
-            let deployment = match &cluster.deployment {
-                Seen::Unknown => None,
-                Seen::Absent => Some(Observation::Deployment(None)),
-                Seen::Present(own) => Some(Observation::Deployment(Some(own.clone()))),
-            };
-            for observation in flavour.into_iter().chain(deployment) {
-                // It is empty yet.
-                let _ = task.tx.try_send(observation);
-            }
-            task
+            start(part, &main.client)
         });
+        if task.is_behind {
+            task.catch_up(&memory.cluster);
+        }
         task.send(order);
     }
 
@@ -288,28 +300,42 @@ impl Controller {
         }
     }
 
-    /// Called at each heartbeat: a name that is too long is there to stay.
-    pub(super) fn tell_what_cannot_be_kept_off(&self, memory: &Memory) {
-        let daemonset = &self.identity.daemonset;
-        let is_main = matches!(self.role, Role::Main(_));
-        if !is_main || parts::name(daemonset, Architecture::Amd64).is_some() {
+    /// Called at each heartbeat: these are there to stay.
+    pub(super) fn tell_what_is_not_kept_off(&self, memory: &Memory) {
+        let (Some(parts), Some(config)) = (memory.parts(), self.source.in_force()) else {
+            return;
+        };
+        if config.rollout.refresh != Refresh::Digest || config.rollout.paused {
             return;
         }
         let pods = memory.cluster.pods.values();
-        let nodes: BTreeSet<Architecture> = pods
-            .filter_map(|pod| Some(pod.node_report?.architecture))
-            .collect();
-        for image in self.source.in_force().into_iter().flat_map(Config::images) {
+        let pods = pods.filter_map(|pod| Some(pod.node_report?.architecture));
+        let nodes: BTreeSet<Architecture> = pods.chain(parts.0.keys().copied()).collect();
+        for image in config.images() {
             for architecture in memory.known.absent(&image.image).intersection(&nodes) {
-                let Image { name, image } = image;
-                let text = format!(
-                    "{name} ({image}) is not there for {architecture}, and cannot be kept off these nodes: their DaemonSet \
-                     would be {daemonset}-{architecture}, and a name has at most 63 characters (DAEMONSET_NAME)"
-                );
-                let subject = format!("{name} {image} {architecture}");
-                self.notices.tell(Reason::ImageUnavailable, subject, text);
+                let part = parts.0.get(architecture);
+                if !part.is_some_and(|part| part.without.contains(&image.image)) {
+                    self.tell_not_kept_off(image, *architecture);
+                }
             }
         }
+    }
+
+    fn tell_not_kept_off(&self, image: &Image, architecture: Architecture) {
+        let Image { name, image } = image;
+        let daemonset = &self.identity.daemonset;
+        let text = if parts::name(daemonset, architecture).is_some() {
+            format!(
+                "{name} ({image}) is not there for {architecture} any more: nodes that hold it keep it, others cannot have it"
+            )
+        } else {
+            format!(
+                "{name} ({image}) is not there for {architecture}, and cannot be kept off these nodes: their DaemonSet \
+                 would be {daemonset}-{architecture}, and a name has at most 63 characters (DAEMONSET_NAME)"
+            )
+        };
+        let subject = format!("{name} {image} {architecture}");
+        self.notices.tell(Reason::ImageUnavailable, subject, text);
     }
 }
 
@@ -357,5 +383,6 @@ fn start(part: Controller, client: &Client) -> Task {
         stop,
         handle,
         order: None,
+        is_behind: true,
     }
 }

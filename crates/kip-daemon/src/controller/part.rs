@@ -1,10 +1,13 @@
 //! The controller of a part: it does as the main one says, and tells it where the part stands.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::asking::newest_pull_secrets;
 use super::{Controller, Memory, Role, STATUS_GAP};
 use crate::architecture::Architecture;
 use crate::cluster::Seen;
@@ -35,6 +38,14 @@ impl Link {
 }
 
 impl Controller {
+    /// A pod that was there then, and that no kubelet has taken up, waits for a node that is away.
+    pub(super) fn long_ago(&self) -> Timestamp {
+        let config = self.source.in_force();
+        let patience = config.map_or(Duration::MAX, |config| config.rollout.settle_deadline);
+        let ago = Timestamp::now().checked_sub(patience);
+        ago.unwrap_or(Timestamp::MIN)
+    }
+
     pub(super) async fn obey(&mut self, order: Order, memory: &mut Memory) {
         let Role::Part(link) = &mut self.role else {
             return;
@@ -59,7 +70,15 @@ impl Controller {
         let (Role::Part(link), Seen::Present(live)) = (&self.role, &memory.cluster.live) else {
             return false;
         };
-        live.annotations.get(PART_OF) != Some(&link.of) && memory.ours.as_ref() != Some(&live.uid)
+        let is_ours = match live.annotations.get(PART_OF) {
+            Some(of) => *of == link.of,
+            // A policy may take it off; who owns it is left.
+            None => match &memory.cluster.deployment {
+                Seen::Present(own) => live.owners.contains(&own.owner.uid),
+                Seen::Absent | Seen::Unknown => false,
+            },
+        };
+        !is_ours && memory.ours.as_ref() != Some(&live.uid)
     }
 
     /// Tells what keeps the part from being made, as long as it is so: the same is not told again for a while.
@@ -110,7 +129,7 @@ impl Controller {
         let standing = match group {
             Some(group) => {
                 let content = content.map_or("", String::as_str);
-                standing(group, content, &memory.cluster)
+                standing(group, content, &memory.cluster, self.long_ago())
             }
             None => Standing::default(),
         };
@@ -122,6 +141,7 @@ impl Controller {
             status: memory.status.clone(),
             troubles,
             figures: memory.figures,
+            pull_secrets: newest_pull_secrets(&memory.cluster),
         };
         let report = Observation::Part(link.architecture, Box::new(report));
         if !link.tell(report) {

@@ -23,15 +23,16 @@ impl Controller {
                 .apart()
                 .map(|(report, _)| report.status.clone())
                 .collect();
+            let kept_off = memory.kept_off(config);
             let (status, total) =
                 memory
                     .reporter
-                    .report(config, desired, cluster, &memory.known, &parts);
+                    .report(config, desired, cluster, &memory.known, &parts, &kept_off);
             memory.missing.note(&status, Instant::now());
             troubles = memory.troubles(&status.troubles, status.empty_nodes);
             self.metrics.troubles(&troubles);
             self.metrics.rollout(memory.figures_of_all());
-            self.metrics.kept_off(&memory.kept_off(config));
+            self.metrics.kept_off(&kept_off);
             memory.status = status;
             memory.total = Status {
                 troubles: troubles.clone(),

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! none ─▶ beside: the part's pods take up what is there ─▶ apart: the main DaemonSet is kept off these nodes
-//!                  ▲   every image is there again: the main one comes back ◀──┘
+//!                  ▲   the part has rolled out the whole list: the main one comes back ◀──┘
 //!                  └─▶ going: the main DaemonSet's pods hold everything, the part's DaemonSet is deleted ─▶ none
 //! ```
+//!
+//! An image that some node of the architecture holds is not left out, though its tag has nothing for these nodes any more:
+//! the node would let it go, and could not have it again.
 //!
 //! Which phase a part is in is an annotation of the main `DaemonSet`, written with what it says of that object. So each
 //! step may be done again, after a restart or by another daemon, and no step is taken before both sides hold the images.
@@ -22,6 +25,7 @@ pub use self::standing::{Standing, standing};
 use crate::architecture::Architecture;
 use crate::cluster::{Live, Seen};
 use crate::config::Config;
+use crate::config::images::Image;
 use crate::config::rollout::Refresh;
 use crate::desired::Flavour;
 use crate::desired::hash::content_hash;
@@ -87,6 +91,8 @@ pub struct Report {
     pub troubles: BTreeMap<Trouble, usize>,
     /// How far its rollout is.
     pub figures: Figures,
+    /// The pull secrets of its newest pod.
+    pub pull_secrets: Box<[Arc<str>]>,
 }
 
 /// What is needed to decide.
@@ -179,7 +185,8 @@ struct Decision<'a> {
 
 impl Decision<'_> {
     fn next(&self, architecture: Architecture, before: Option<&Part>) -> Option<Part> {
-        let without = self.without(architecture, before);
+        let report = self.facts.reports.get(&architecture);
+        let without = self.without(architecture, before, report);
         let is_needed = !without.is_empty();
         let Some(before) = before else {
             let has_nodes = self.main.nodes_of(architecture).next().is_some();
@@ -190,10 +197,10 @@ impl Decision<'_> {
             });
         };
         let mut part = before.clone();
-        if is_needed {
+        // Where the main DaemonSet is kept off, the part brings what is to be had again, a few nodes at a time.
+        if is_needed || part.phase == Phase::Apart {
             part.without = without;
         }
-        let report = self.facts.reports.get(&architecture);
         part.phase = match part.phase {
             Phase::Beside
                 if is_needed && self.is_known(&part) && self.can_part(architecture, &part) =>
@@ -204,7 +211,9 @@ impl Decision<'_> {
             Phase::Beside if !is_needed && report.is_some_and(|it| self.is_back(it, &part)) => {
                 Phase::Going
             }
-            Phase::Apart if !is_needed => Phase::Beside,
+            Phase::Apart if !is_needed && report.is_some_and(|it| self.is_through(it)) => {
+                Phase::Beside
+            }
             Phase::Going if is_needed && self.is_known(&part) => Phase::Beside,
             Phase::Going if report.is_some_and(|report| report.is_gone) => return None,
             phase => phase,
@@ -213,17 +222,39 @@ impl Decision<'_> {
     }
 
     /// The images that are to be left out on nodes of this architecture. Of what is not known, what was so stays so.
-    fn without(&self, architecture: Architecture, before: Option<&Part>) -> BTreeSet<String> {
+    fn without(
+        &self,
+        architecture: Architecture,
+        before: Option<&Part>,
+        report: Option<&Report>,
+    ) -> BTreeSet<String> {
         let is_asked = self.facts.config.rollout.refresh == Refresh::Digest;
         if !is_asked || !may_run_on(self.facts.config, architecture) {
             return BTreeSet::new();
         }
-        let lacks = |image: &&str| match self.lacks(image) {
-            Some(absent) => absent.contains(&architecture),
-            None => before.is_some_and(|part| part.without.contains(*image)),
+        let part = report.map(|report| &report.standing);
+        let is_seen = |standing: &Standing| standing.is_seen;
+        let all_seen = is_seen(&self.main) && (before.is_none() || part.is_some_and(is_seen));
+        let may_be_held = |name: &str| {
+            let mut both = part.into_iter().chain([&self.main]);
+            !all_seen || both.any(|standing| standing.is_held(architecture, name))
         };
-        let images = references(self.facts.config).filter(lacks);
-        images.map(str::to_owned).collect()
+        let is_left_out = |image: &&Image| {
+            let was_so = before.is_some_and(|part| part.without.contains(&image.image));
+            match self.lacks(&image.image) {
+                Some(absent) => {
+                    absent.contains(&architecture) && (was_so || !may_be_held(&image.name))
+                }
+                None => was_so,
+            }
+        };
+        let images = self.facts.config.images().filter(is_left_out);
+        images.map(|image| image.image.clone()).collect()
+    }
+
+    /// Whether the part has rolled out the whole list.
+    fn is_through(&self, report: &Report) -> bool {
+        self.content.is_some() && report.content == self.content && report.standing.is_through()
     }
 
     /// For which architectures the image has nothing, where it is known.
@@ -260,7 +291,8 @@ impl Decision<'_> {
             })
     }
 
-    /// Whether the main one's pods hold everything that the part's do, wherever they are to be.
+    /// Whether the main one's pods hold everything that the part's do, wherever they are to be. Those of a list before do,
+    /// too: where nothing new can be made, for want of room, the part's pods make way.
     fn is_back(&self, report: &Report, part: &Part) -> bool {
         let config = derived::config("", self.facts.config, None, &part.without);
         let names = names(&config);
@@ -269,7 +301,7 @@ impl Decision<'_> {
             && self.main.is_whole
             && theirs.all(|(node, part)| {
                 let main = self.main.nodes.get(node);
-                main.is_none_or(|main| main.replaces(part, &names))
+                main.is_none_or(|main| main.has_all_of(part, &names))
             })
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use k8s_openapi::jiff::Timestamp;
+
 use crate::architecture::Architecture;
-use crate::cluster::{Cluster, ContainerFacts, ContainerState, Duty, FailureKind, PodFacts, Seen};
+use crate::cluster::{Cluster, ContainerFacts, ContainerState, Duty, PodFacts, Seen};
 use crate::config::Group;
 use crate::config::images::Image;
 
@@ -15,6 +17,8 @@ pub struct Standing {
     pub is_seen: bool,
     /// Whether there is a pod on every node that is to have one.
     pub is_whole: bool,
+    /// The names of the list that this is about.
+    pub names: BTreeSet<Arc<str>>,
     /// Each node with a pod.
     pub nodes: BTreeMap<String, Node>,
 }
@@ -26,6 +30,8 @@ pub struct Node {
     pub architecture: Option<Architecture>,
     /// Whether its pod is one of the list in force, and kubelet has been through with it.
     pub is_settled: bool,
+    /// Whether kubelet has not taken its pod up for long: the node is away.
+    pub is_silent: bool,
     /// Names of the images that this pod does not hold. Where all is well there are none, however long the list.
     pub lacks: BTreeSet<Arc<str>>,
     /// Names of the images that no pod of the `DaemonSet`, and no fetcher, holds there.
@@ -39,18 +45,40 @@ impl Standing {
         let nodes = self.nodes.iter().filter(move |(_, node)| is_of(node));
         nodes.map(|(name, _)| name.as_str())
     }
-}
 
-impl Node {
-    /// Whether the pod holds each of these images that is held by the other `DaemonSet` on the same node.
-    pub fn replaces(&self, other: &Self, names: &BTreeSet<Arc<str>>) -> bool {
-        let is_held = |name| !self.lacks.contains(name) || other.misses.contains(name);
-        self.is_settled && names.iter().all(is_held)
+    /// Whether some node of this architecture holds the image of this name.
+    pub fn is_held(&self, architecture: Architecture, name: &str) -> bool {
+        let is_of = |node: &&Node| node.architecture == Some(architecture);
+        let mut nodes = self.nodes.values().filter(is_of);
+        self.names.contains(name) && nodes.any(|node| !node.misses.contains(name))
+    }
+
+    /// Whether kubelets have been through with the list in force, on all nodes but those that are away.
+    pub fn is_through(&self) -> bool {
+        let mut nodes = self.nodes.values();
+        self.is_whole && nodes.all(|node| node.is_settled || node.is_silent)
     }
 }
 
-/// Reads it from the pods.
-pub fn standing(group: &Group, content: &str, cluster: &Cluster) -> Standing {
+impl Node {
+    /// Whether the pod of the list in force holds each of these images that the other `DaemonSet` holds on this node. Of a
+    /// node that is away nothing else can be had.
+    pub fn replaces(&self, other: &Self, names: &BTreeSet<Arc<str>>) -> bool {
+        let is_held = |name| !self.lacks.contains(name) || other.misses.contains(name);
+        self.is_silent || (self.is_settled && names.iter().all(is_held))
+    }
+
+    /// Whether some pod holds each of these images that the other `DaemonSet` holds on this node, also one of a list
+    /// before.
+    pub fn has_all_of(&self, other: &Self, names: &BTreeSet<Arc<str>>) -> bool {
+        let is_held = |name| !self.misses.contains(name) || other.misses.contains(name);
+        self.is_silent || names.iter().all(is_held)
+    }
+}
+
+/// Reads it from the pods. A pod that was there before `long_ago`, and that no kubelet has taken up, waits for a node that is
+/// away.
+pub fn standing(group: &Group, content: &str, cluster: &Cluster, long_ago: Timestamp) -> Standing {
     let live = match &cluster.live {
         Seen::Unknown => return Standing::default(),
         Seen::Absent => {
@@ -97,6 +125,10 @@ pub fn standing(group: &Group, content: &str, cluster: &Cluster) -> Standing {
                 .iter()
                 .find_map(|pod| Some(pod.node_report?.architecture)),
             is_settled: holder.is_some_and(|pod| is_settled(pod)),
+            is_silent: pods
+                .iter()
+                .filter(is_holder)
+                .any(|pod| is_silent(pod, long_ago)),
             lacks: lacking(holder.map(std::slice::from_ref).unwrap_or_default()),
             misses: lacking(pods),
         };
@@ -108,6 +140,7 @@ pub fn standing(group: &Group, content: &str, cluster: &Cluster) -> Standing {
             && live.observed_generation >= live.generation
             && holders >= wanted,
         nodes: nodes.collect(),
+        names: names.iter().map(|(name, _)| name.clone()).collect(),
     }
 }
 
@@ -115,6 +148,11 @@ pub fn standing(group: &Group, content: &str, cluster: &Cluster) -> Standing {
 fn is_settled(pod: &PodFacts) -> bool {
     let is_decided = |it: &ContainerFacts| it.state != ContainerState::Waiting;
     pod.taken_up && !pod.containers.is_empty() && pod.containers.iter().all(is_decided)
+}
+
+/// Whether no kubelet takes the pod up. One that was taken up before its node was lost is not told from one that runs.
+fn is_silent(pod: &PodFacts, long_ago: Timestamp) -> bool {
+    !pod.taken_up && !pod.ended && pod.first_seen < long_ago
 }
 
 fn holds(pod: &PodFacts, image: &Image, content: &str) -> bool {
@@ -125,7 +163,7 @@ fn holds(pod: &PodFacts, image: &Image, content: &str) -> bool {
     let is_meant = pod.content_hash.as_deref() == Some(content) || *container.image == *image.image;
     let is_had = match &container.state {
         ContainerState::Running => true,
-        ContainerState::Failed(failure) => failure.kind == FailureKind::Start,
+        ContainerState::Failed(failure) => !failure.is_without_container(),
         ContainerState::Waiting => false,
     };
     is_meant && (is_had || container.has_run)

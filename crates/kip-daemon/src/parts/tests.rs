@@ -9,6 +9,7 @@ use crate::settings::Settings;
 const ARM: Architecture = Architecture::Arm64;
 const AMD: Architecture = Architecture::Amd64;
 const LIST: &str = "a=r.example/a:1;b=r.example/b:1;c=r.example/c:1";
+const A: &str = "r.example/a:1";
 const C: &str = "r.example/c:1";
 
 fn configured(more: &[(&str, &str)]) -> Config {
@@ -39,7 +40,7 @@ fn hash(config: &Config) -> String {
 
 /// The main `DaemonSet` holds all it can on every node, and its pods have said where they are.
 fn settled(config: &Config) -> Standing {
-    Lab::settled(config).main.standing()
+    Lab::settled(config, &[C]).main.standing()
 }
 
 fn decided(before: &Parts, config: &Config, known: &Known, main: &Standing) -> Parts {
@@ -112,7 +113,12 @@ fn what_is_not_known_stays_as_it_was() {
         assert_eq!(after, before, "{phase:?}");
     }
     let back = decided(&part(Phase::Apart), &config, &known(&[]), &main);
-    assert_eq!(back, part(Phase::Beside), "it is known to be there");
+    let whole = &back.0[&ARM];
+    assert_eq!(
+        (whole.phase, whole.without.len()),
+        (Phase::Apart, 0),
+        "the part brings it first"
+    );
     let again = decided(&part(Phase::Going), &config, &known(&[C]), &main);
     assert_eq!(again, part(Phase::Beside), "it is needed again");
 }
@@ -120,9 +126,9 @@ fn what_is_not_known_stays_as_it_was() {
 #[test]
 fn where_nothing_of_the_list_is_there_the_main_daemonset_is_kept_off_and_there_is_no_other() {
     let config = configured(&[]);
-    let all: Vec<&str> = references(&config).collect();
+    let all = [A, "r.example/b:1", C];
     let known = known(&all);
-    let main = settled(&config);
+    let main = Lab::settled(&config, &all).main.standing();
     let beside = decided(&Parts::default(), &config, &known, &main);
     let apart = decided(&beside, &config, &known, &main);
     let part = &apart.0[&ARM];

@@ -332,7 +332,7 @@ fn is_blocked(holder: &PodFacts, fetcher: &PodFacts) -> bool {
         // Pulled, but no container was made of it: nothing would hold it.
         let is_unheld = old.image == new.image
             && old.state == ContainerState::Running
-            && matches!(&new.state, ContainerState::Failed(failure) if failure.reason.starts_with("CreateContainer"));
+            && matches!(&new.state, ContainerState::Failed(failure) if failure.kind == FailureKind::Start && failure.is_without_container());
         is_lost || is_unheld
     };
     // The same image may have another name in the new list.

@@ -2,12 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::jiff::Timestamp;
+
 use super::super::*;
-use super::{AMD, ARM, C, configured, hash, known};
+use super::{A, AMD, ARM, C, configured, hash, known};
 use crate::cluster::{Cluster, ContainerFacts, ContainerState, Failure, FailureKind, PodFacts};
 use crate::node_report::NodeReport;
 
 const NODES: [(&str, Architecture); 3] = [("amd", AMD), ("arm-1", ARM), ("arm-2", ARM)];
+
+/// No pod is older.
+const LONG_AGO: Timestamp = Timestamp::MIN;
+
+/// What becomes of a container whose image is pulled now.
+fn pulled(architecture: Architecture, absent: &[&str], image: &str) -> ContainerState {
+    if architecture == ARM && absent.contains(&image) {
+        return ContainerState::Failed(Failure {
+            kind: FailureKind::Pull,
+            reason: "ErrImagePull".to_owned(),
+            message: "no match for platform in manifest".to_owned(),
+        });
+    }
+    ContainerState::Running
+}
 
 fn pod(node: &str, uid: &str, config: &Config) -> PodFacts {
     let images = &config.groups[0].images;
@@ -65,16 +82,41 @@ impl Set {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        standing(&self.config.groups[0], &hash(&self.config), &self.cluster)
+        let (group, content) = (&self.config.groups[0], hash(&self.config));
+        standing(group, &content, &self.cluster, LONG_AGO)
+    }
+
+    /// It has another list now. The pods have the one before until each is made anew.
+    fn set(&mut self, config: Config) {
+        self.config = config;
+    }
+
+    /// A pod of a list before is made anew, after a fetcher has brought what it lacks.
+    fn roll(&mut self, node: &str, fetched: impl Fn(&str) -> ContainerState) {
+        let content = hash(&self.config);
+        let Some(old) = self.cluster.pods.get(node) else {
+            return;
+        };
+        if old.content_hash.as_ref() == Some(&content) {
+            return;
+        }
+        let mut new = pod(node, self.uid, &self.config);
+        new.node_report = old.node_report;
+        for container in &mut new.containers {
+            let old = old.container(&container.name);
+            let old = old.filter(|old| old.state == ContainerState::Running);
+            container.state = match old {
+                Some(_) => ContainerState::Running,
+                None => fetched(&container.image),
+            };
+        }
+        self.cluster.pods.insert(node.to_owned(), new);
     }
 
     /// The `DaemonSet`'s controller.
     fn control(&mut self, is_wanted: impl Fn(Architecture) -> bool) {
-        let wanted: Vec<&str> = NODES
-            .iter()
-            .filter(|(_, architecture)| is_wanted(*architecture))
-            .map(|(node, _)| *node)
-            .collect();
+        let nodes = NODES.iter().filter(|(_, it)| is_wanted(*it));
+        let wanted: Vec<&str> = nodes.map(|(node, _)| *node).collect();
         self.cluster
             .pods
             .retain(|node, _| wanted.contains(&node.as_str()));
@@ -128,8 +170,9 @@ impl Lab {
     }
 
     /// The main `DaemonSet` has all its pods, and kubelets have been through.
-    pub(super) fn settled(config: &Config) -> Self {
+    pub(super) fn settled(config: &Config, absent: &[&'static str]) -> Self {
         let mut lab = Self::new(7, config.clone());
+        lab.absent = absent.to_vec();
         lab.main.control(|_| true);
         for _ in 0..200 {
             lab.kubelet();
@@ -156,7 +199,11 @@ impl Lab {
                 self.reports.clear();
                 self.is_told_to_go = false;
             }
-            1 => self.known = known(&self.absent),
+            1 => {
+                // What a registry says takes longer than what a part says.
+                self.report();
+                self.known = known(&self.absent);
+            }
             2..=5 => self.daemon(),
             6 | 7 => {
                 let apart: Vec<_> = self.parts().apart().map(|(it, _)| it).collect();
@@ -168,6 +215,12 @@ impl Lab {
                 }
             }
             10 => self.report(),
+            11 => {
+                let (node, absent) = (NODES[self.below(NODES.len())].0, self.absent.clone());
+                if let Some(part) = &mut self.part {
+                    part.roll(node, |image| pulled(ARM, &absent, image));
+                }
+            }
             _ => self.kubelet(),
         }
         self.look();
@@ -196,7 +249,11 @@ impl Lab {
         match part.map(|part| order("main", &self.config, &self.main.cluster.live, part)) {
             Some(Order::Keep(config)) => {
                 self.is_told_to_go = false;
-                self.part.get_or_insert_with(|| Set::new("part", *config));
+                let part = self.part.get_or_insert_with(|| {
+                    let config = config.as_ref().clone();
+                    Set::new("part", config)
+                });
+                part.set(*config);
             }
             Some(Order::Go) => {
                 self.is_told_to_go = true;
@@ -240,16 +297,10 @@ impl Lab {
             });
             let count = pod.containers.len();
             let container = &mut pod.containers[lot % count];
-            let is_absent = architecture == ARM && absent.contains(&&*container.image);
-            container.state = if is_absent {
-                ContainerState::Failed(Failure {
-                    kind: FailureKind::Pull,
-                    reason: "ErrImagePull".to_owned(),
-                    message: "no match for platform in manifest".to_owned(),
-                })
-            } else {
-                ContainerState::Running
-            };
+            // What runs goes on running, whatever its tag stands for by now.
+            if container.state != ContainerState::Running {
+                container.state = pulled(architecture, &absent, &container.image);
+            }
         }
     }
 
@@ -315,6 +366,37 @@ fn nothing_is_let_go_when_nodes_become_a_part_and_when_they_come_back_whenever_t
         lab.absent.clear();
         lab.run_until("one again", Lab::is_one_again);
         assert_eq!(lab.phases.len(), 4, "{:?}", lab.phases);
+    }
+}
+
+#[test]
+fn what_a_node_holds_is_not_let_go_when_its_tag_has_nothing_for_the_node_any_more() {
+    for seed in 0..60 {
+        let mut lab = Lab::new(seed, configured(&[]));
+        lab.run_until("apart", Lab::is_apart);
+        lab.absent.push(A);
+        for _ in 0..500 {
+            lab.step();
+        }
+        assert!(lab.is_apart(), "{:?}", lab.parts());
+        lab.absent.clear();
+        lab.run_until("one again", Lab::is_one_again);
+    }
+}
+
+#[test]
+fn a_tag_that_loses_its_nodes_makes_no_part_while_they_hold_it() {
+    for seed in 0..20 {
+        let mut lab = Lab::new(seed, configured(&[]));
+        lab.absent.clear();
+        lab.run_until("all is held", |lab| {
+            NODES.iter().all(|(node, _)| lab.main.holds(node, "c"))
+        });
+        lab.absent.push(C);
+        for _ in 0..500 {
+            lab.step();
+        }
+        assert_eq!(lab.parts(), Parts::default());
     }
 }
 
