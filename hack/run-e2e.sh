@@ -6,7 +6,7 @@
 #   hack/run-e2e.sh --rm            removes the cluster afterwards, also when a test fails
 #   hack/run-e2e.sh [--rm] NAME …   only the tests whose names contain one of these
 #
-# KIP_E2E_THREADS: how many run side by side (default: 3); those that need the cluster for themselves wait for it.
+# KIP_E2E_THREADS: how many run side by side (default: 4); those that need the cluster for themselves wait for it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -90,4 +90,4 @@ if [ "$kind_of" = kind ]; then
   skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip rights:: --skip troubles:: --skip made_again_within_a_second)
   say "not run on kind: ${skip[*]//--skip/}"
 fi
-cargo test --locked -p kip-e2e --test puller -- --test-threads="${KIP_E2E_THREADS:-3}" --nocapture "${skip[@]}" "${names[@]}"
+cargo test --locked -p kip-e2e --test puller -- --test-threads="${KIP_E2E_THREADS:-4}" --nocapture "${skip[@]}" "${names[@]}"

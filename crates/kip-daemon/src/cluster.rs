@@ -83,10 +83,14 @@ impl Cluster {
         }
     }
 
-    /// Takes in a pod as it is now. When it was first seen, and that its deletion was asked for, stays known.
+    /// Takes in a pod as it is now. When it was first seen on
+    /// its node, and that its deletion was asked for, stays known.
     pub fn see_pod(&mut self, name: String, mut pod: PodFacts) {
         if let Some(known) = self.pods.get(&name).filter(|known| known.uid == pod.uid) {
-            pod.first_seen = known.first_seen;
+            // One that has got a node is new to that node's kubelet.
+            if known.node == pod.node {
+                pod.first_seen = known.first_seen;
+            }
             pod.terminating |= known.terminating;
         }
         self.pods.insert(name, pod);
@@ -281,7 +285,7 @@ pub struct PodFacts {
     pub resource_version: String,
     /// When it was made.
     pub created: Option<Timestamp>,
-    /// When this process saw it first: deadlines count from then, by one clock.
+    /// When this process saw it first on its node: deadlines count from then, by one clock.
     pub first_seen: Timestamp,
     /// What it is for.
     pub duty: Duty,

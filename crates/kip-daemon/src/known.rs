@@ -33,7 +33,7 @@ pub struct Known {
 pub struct Sum {
     /// Of which list: its content hash.
     pub content: String,
-    /// What each reference stood for, in the order of the list: a tag may have moved since.
+    /// What each reference stood for, in the order of the references: a tag may have moved since.
     #[serde(default)]
     pub digests: Vec<Content>,
     /// What a node of each architecture pulls, in bytes; layers that images share are counted once.
@@ -152,8 +152,8 @@ impl Known {
     pub fn contents(&self, config: &Config) -> BTreeMap<String, Content> {
         let mut contents: BTreeMap<String, Content> = BTreeMap::new();
         if let Some(sum) = self.sum.as_ref().filter(|_| self.is_summed_up()) {
-            let known = config.images().zip(&sum.digests);
-            contents.extend(known.map(|(image, digest)| (image.image.clone(), *digest)));
+            let known = references(config).into_iter().zip(&sum.digests);
+            contents.extend(known.map(|(reference, digest)| (reference.to_owned(), *digest)));
         }
         let inspected = self.inspected.iter();
         contents.extend(
@@ -213,13 +213,13 @@ impl Known {
         let lacks = all
             .iter()
             .map(|(image, inspected)| (image.image.clone(), absent(inspected)));
-        let digest = |image: &Image| {
-            let inspected = self.inspected.get(&image.image);
+        let digest = |reference: &str| {
+            let inspected = self.inspected.get(reference);
             inspected.map_or(Content(0), |it| Content::of(&it.digest.to_string()))
         };
         self.sum = Some(Sum {
             content: content.to_owned(),
-            digests: config.images().map(digest).collect(),
+            digests: references(config).into_iter().map(digest).collect(),
             bytes: bytes.into(),
             absent: lacks.filter(|(_, absent)| !absent.is_empty()).collect(),
             unknown: unknown.iter().map(|image| image.image.clone()).collect(),
@@ -239,8 +239,7 @@ impl Known {
 
     /// What is not in the configuration any more is forgotten.
     pub fn keep_only(&mut self, config: &Config) {
-        let references: BTreeSet<&str> =
-            config.images().map(|image| image.image.as_str()).collect();
+        let references = references(config);
         let secrets = config.groups.iter().flat_map(|group| &group.pull_secrets);
         let secrets: BTreeSet<&str> = secrets.map(String::as_str).collect();
         let is_image = |reference: &str| references.contains(reference);
@@ -267,6 +266,11 @@ impl Known {
     pub fn is_new(&mut self, reference_or_secret: &str) -> bool {
         self.asked.insert(reference_or_secret.to_owned())
     }
+}
+
+/// Each once, sorted: the same list in another order is the same list.
+fn references(config: &Config) -> BTreeSet<&str> {
+    config.images().map(|image| image.image.as_str()).collect()
 }
 
 fn absent(inspected: &Inspected) -> BTreeSet<Architecture> {

@@ -27,6 +27,15 @@ pub struct Reporter {
     complete: Option<(usize, usize)>,
 }
 
+/// What images are kept off.
+#[derive(Debug, Default)]
+pub struct KeptOff {
+    /// How many nodes, by the image's name.
+    pub nodes: BTreeMap<String, usize>,
+    /// Nodes that no `DaemonSet` counts, since there is nothing of the list for them.
+    pub uncounted: usize,
+}
+
 impl Reporter {
     /// Nothing was told yet.
     pub fn new(metrics: Metrics, notices: Notices) -> Self {
@@ -57,7 +66,7 @@ impl Reporter {
         cluster: &Cluster,
         known: &Known,
         parts: &[Status],
-        kept_off: &BTreeMap<String, usize>,
+        kept_off: &KeptOff,
     ) -> (Status, Status) {
         let (Some(content_hash), Some(group)) = (content_hash_of(desired), config.groups.first())
         else {
@@ -130,12 +139,12 @@ impl Reporter {
         &self,
         config: &Config,
         status: &Status,
-        kept_off: &BTreeMap<String, usize>,
+        kept_off: &KeptOff,
         mut still: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
         for entry in config.images() {
-            let nodes = kept_off.get(&entry.name).copied().unwrap_or(0);
-            if nodes == 0 || nodes < status.wanted_nodes {
+            let nodes = kept_off.nodes.get(&entry.name).copied().unwrap_or(0);
+            if nodes == 0 || nodes < status.wanted_nodes + kept_off.uncounted {
                 continue;
             }
             let key = format!("useless: {}", entry.name);

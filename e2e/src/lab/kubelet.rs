@@ -82,7 +82,10 @@ impl Kubelet {
         let shared = Arc::<Shared>::default();
         let work = Work {
             api: space.api(),
-            nodes: nodes.names().iter().cloned().collect(),
+            nodes: nodes
+                .architectures()
+                .map(|(node, architecture)| (node.to_owned(), architecture))
+                .collect(),
             pods: BTreeMap::new(),
             containers: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -118,6 +121,13 @@ impl Kubelet {
         self.shared.script().answered.len()
     }
 
+    /// How often the registry was asked for this image, and had an answer.
+    pub fn answered_for(&self, image: &str) -> usize {
+        let script = self.shared.script();
+        let of_image = script.answered.iter().filter(|(_, it)| it == image);
+        of_image.count()
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Script) -> T) {
         change(&mut self.shared.script());
         self.shared.changed.notify_one();
@@ -138,7 +148,8 @@ impl Shared {
 
 struct Work {
     api: Api<Pod>,
-    nodes: BTreeSet<String>,
+    /// With their architectures.
+    nodes: BTreeMap<String, &'static str>,
     /// By name.
     pods: BTreeMap<String, Pod>,
     /// The content of each container that runs, by the pod's uid and the container's name.
@@ -172,7 +183,7 @@ impl Work {
     }
 
     async fn seen(&mut self, pod: Pod) {
-        if !self.nodes.contains(node_of(&pod)) {
+        if !self.nodes.contains_key(node_of(&pod)) {
             return;
         }
         let name = pod.name_any();
@@ -233,7 +244,8 @@ impl Work {
         if is_told {
             return Ok(());
         }
-        self.report(pod, running(pod, &started)).await
+        let architecture = self.nodes.get(node).copied().unwrap_or_default();
+        self.report(pod, running(pod, &started, architecture)).await
     }
 
     /// Starts what can be started: the containers with their contents. `None` while a pull has no answer.
@@ -340,7 +352,7 @@ fn taken_up(pod: &Pod) -> Value {
     })
 }
 
-fn running(pod: &Pod, started: &BTreeMap<String, u32>) -> Value {
+fn running(pod: &Pod, started: &BTreeMap<String, u32>, architecture: &str) -> Value {
     let now = Timestamp::now().to_string();
     let is_ready = containers(pod).all(|container| started.contains_key(&container.name));
     let init = pod
@@ -350,7 +362,7 @@ fn running(pod: &Pod, started: &BTreeMap<String, u32>) -> Value {
     let ended = init.map(|container| {
         json!({"name": container.name, "image": container.image, "imageID": image_id("kip", Some(0)), "ready": true,
             "restartCount": 0, "state": {"terminated": {"reason": "Completed", "exitCode": 0, "startedAt": now,
-            "finishedAt": now}}})
+            "finishedAt": now, "message": format!("{architecture} 107374182400")}}})
     });
     let statuses = containers(pod).map(|container| {
         let image = container.image.clone().unwrap_or_default();

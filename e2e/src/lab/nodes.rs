@@ -30,6 +30,8 @@ pub struct FakeNodes {
     client: Client,
     owner: String,
     names: Vec<String>,
+    /// In the order of the names.
+    architectures: Vec<&'static str>,
     renewing: JoinHandle<()>,
 }
 
@@ -39,8 +41,20 @@ pub struct FakeNodes {
 /// # Panics
 /// When the test does, or when the nodes cannot be made.
 pub async fn within(space: &Space, count: usize, body: impl AsyncFnOnce(&FakeNodes)) {
+    within_mixed(space, vec!["amd64"; count], body).await;
+}
+
+/// The same with a node of each of these architectures.
+///
+/// # Panics
+/// When the test does, or when the nodes cannot be made.
+pub async fn within_mixed(
+    space: &Space,
+    architectures: Vec<&'static str>,
+    body: impl AsyncFnOnce(&FakeNodes),
+) {
     let client = space.cluster.client.clone();
-    let names = (0..count)
+    let names = (0..architectures.len())
         .map(|number| format!("{}-{number:02}", space.name))
         .collect();
     let nodes = FakeNodes {
@@ -48,6 +62,7 @@ pub async fn within(space: &Space, count: usize, body: impl AsyncFnOnce(&FakeNod
         client,
         owner: space.name.clone(),
         names,
+        architectures,
     };
     let made = nodes.make().await;
     let result = AssertUnwindSafe(async {
@@ -73,6 +88,12 @@ impl FakeNodes {
     /// Their names, sorted.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Names and architectures.
+    pub fn architectures(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let architectures = self.architectures.iter().copied();
+        self.names.iter().map(String::as_str).zip(architectures)
     }
 
     /// The setting `NODE_SELECTOR` that names them and no others.
@@ -117,8 +138,8 @@ impl FakeNodes {
 
     async fn make(&self) -> Result<()> {
         let leases = Api::<Lease>::namespaced(self.client.clone(), LEASES);
-        try_join_all(self.names.iter().map(async |name| {
-            create(&self.api::<Node>(), node(name, &self.owner)).await?;
+        try_join_all(self.architectures().map(async |(name, architecture)| {
+            create(&self.api::<Node>(), node(name, &self.owner, architecture)).await?;
             create(&leases, lease(name, &self.owner)).await
         }))
         .await?;
@@ -153,7 +174,7 @@ impl Drop for FakeNodes {
     }
 }
 
-fn node(name: &str, owner: &str) -> Value {
+fn node(name: &str, owner: &str, architecture: &str) -> Value {
     let now = Timestamp::now().to_string();
     let resources =
         json!({"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"});
@@ -164,7 +185,8 @@ fn node(name: &str, owner: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {
-            FAKE: owner, "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+            FAKE: owner, "kubernetes.io/hostname": name, "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": architecture,
         }},
         "spec": {"taints": [{"key": FAKE, "value": owner, "effect": "NoSchedule"}]},
         "status": {"capacity": resources, "allocatable": resources, "conditions": [

@@ -13,7 +13,6 @@ use super::setup;
 
 #[tokio::test]
 async fn an_idle_daemon_is_small_and_writes_nothing() {
-    let _alone = alone();
     space::within("idle", async |space| {
         let entries = setup::push_images(&space.cluster, 5, 64);
         setup::installed(space, &entries).await;
@@ -50,7 +49,6 @@ async fn an_idle_daemon_is_small_and_writes_nothing() {
 /// `KIP_SOAK_MINUTES` makes it a soak, with a refresh every minute.
 #[tokio::test]
 async fn a_daemon_that_refreshes_again_and_again_does_not_grow() {
-    let _alone = alone();
     let soak: Option<u64> = std::env::var("KIP_SOAK_MINUTES")
         .ok()
         .map(|text| text.parse().expect("KIP_SOAK_MINUTES is a number"));
@@ -92,7 +90,6 @@ async fn a_daemon_that_refreshes_again_and_again_does_not_grow() {
 
 #[tokio::test]
 async fn a_sleeping_container_costs_hardly_more_than_an_empty_sandbox() {
-    let _alone = alone();
     space::within("cgroups", async |space| {
         let entries = setup::push_images(&space.cluster, 5, 64);
         setup::installed(space, &entries).await;

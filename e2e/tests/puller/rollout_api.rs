@@ -5,6 +5,8 @@
 mod endings;
 #[path = "rollout_api/interruptions.rs"]
 mod interruptions;
+#[path = "rollout_api/mixed.rs"]
+mod mixed;
 #[path = "rollout_api/stage.rs"]
 mod stage;
 #[path = "rollout_api/tale.rs"]

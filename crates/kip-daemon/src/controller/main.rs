@@ -145,6 +145,12 @@ impl Memory {
         all
     }
 
+    /// How many nodes there are of which no `DaemonSet` of ours counts any more.
+    pub(super) fn uncounted_nodes(&self) -> usize {
+        let gone = self.apart().filter(|(report, _)| report.is_gone);
+        gone.map(|(_, part)| part.nodes).sum()
+    }
+
     /// How many nodes each image is kept off, by its name.
     pub(super) fn kept_off(&self, config: &Config) -> BTreeMap<String, usize> {
         let mut kept_off = BTreeMap::new();

@@ -10,12 +10,13 @@ use tracing::{debug, info};
 use super::asking::newest_pull_secrets;
 use super::{Controller, Memory, Role, STATUS_GAP};
 use crate::architecture::Architecture;
-use crate::cluster::Seen;
+use crate::cluster::{Live, Seen};
 use crate::desired::content_hash_of;
 use crate::desired::names::PART_OF;
 use crate::events::Reason;
 use crate::observe::{Observation, Sender};
 use crate::parts::{Order, Report, Standing, standing};
+use crate::rollout::Round;
 use crate::trouble::Trouble;
 
 /// How the controller of a part is bound to the main one.
@@ -141,6 +142,8 @@ impl Controller {
             status: memory.status.clone(),
             troubles,
             figures: memory.figures,
+            is_rolled_out: content
+                .is_some_and(|content| is_rolled_out(&memory.cluster.live, content)),
             pull_secrets: newest_pull_secrets(&memory.cluster),
         };
         let report = Observation::Part(link.architecture, Box::new(report));
@@ -148,4 +151,13 @@ impl Controller {
             memory.status_due = Some(Instant::now() + STATUS_GAP);
         }
     }
+}
+
+/// Whether the last rollout has brought this list, and has ended with a node on which it came through.
+fn is_rolled_out(live: &Seen<Live>, content: &str) -> bool {
+    let Seen::Present(live) = live else {
+        return false;
+    };
+    let round = Round::of(live);
+    round.is_some_and(|round| round.content == content && round.ended.is_some() && round.proven)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::{Controller, Memory, Role};
+use crate::report::KeptOff;
 use crate::status::Status;
 use crate::status_page::StatusPage;
 use crate::trouble::Trouble;
@@ -23,7 +24,10 @@ impl Controller {
                 .apart()
                 .map(|(report, _)| report.status.clone())
                 .collect();
-            let kept_off = memory.kept_off(config);
+            let kept_off = KeptOff {
+                nodes: memory.kept_off(config),
+                uncounted: memory.uncounted_nodes(),
+            };
             let (status, total) =
                 memory
                     .reporter
@@ -32,7 +36,7 @@ impl Controller {
             troubles = memory.troubles(&status.troubles, status.empty_nodes);
             self.metrics.troubles(&troubles);
             self.metrics.rollout(memory.figures_of_all());
-            self.metrics.kept_off(&kept_off);
+            self.metrics.kept_off(&kept_off.nodes);
             memory.status = status;
             memory.total = Status {
                 troubles: troubles.clone(),

@@ -91,6 +91,8 @@ pub struct Report {
     pub troubles: BTreeMap<Trouble, usize>,
     /// How far its rollout is.
     pub figures: Figures,
+    /// Whether the rollout of what was applied last has ended, with a node on which it came through.
+    pub is_rolled_out: bool,
     /// The pull secrets of its newest pod.
     pub pull_secrets: Box<[Arc<str>]>,
 }
@@ -197,8 +199,10 @@ impl Decision<'_> {
             });
         };
         let mut part = before.clone();
-        // Where the main DaemonSet is kept off, the part brings what is to be had again, a few nodes at a time.
-        if is_needed || part.phase == Phase::Apart {
+        // Where the main DaemonSet is kept off, the part brings what is to be had again, a few nodes at a time. Where nobody
+        // knows what is to be had, or no pod is to run there any more, there is nothing to bring.
+        let is_to_bring = part.phase == Phase::Apart && self.is_asked_of(architecture);
+        if is_needed || is_to_bring {
             part.without = without;
         }
         part.phase = match part.phase {
@@ -211,7 +215,9 @@ impl Decision<'_> {
             Phase::Beside if !is_needed && report.is_some_and(|it| self.is_back(it, &part)) => {
                 Phase::Going
             }
-            Phase::Apart if !is_needed && report.is_some_and(|it| self.is_through(it)) => {
+            Phase::Apart
+                if !is_needed && (!is_to_bring || report.is_some_and(|it| self.is_through(it))) =>
+            {
                 Phase::Beside
             }
             Phase::Going if is_needed && self.is_known(&part) => Phase::Beside,
@@ -228,22 +234,28 @@ impl Decision<'_> {
         before: Option<&Part>,
         report: Option<&Report>,
     ) -> BTreeSet<String> {
-        let is_asked = self.facts.config.rollout.refresh == Refresh::Digest;
-        if !is_asked || !may_run_on(self.facts.config, architecture) {
+        if !self.is_asked_of(architecture) {
             return BTreeSet::new();
         }
-        let part = report.map(|report| &report.standing);
-        let is_seen = |standing: &Standing| standing.is_seen;
-        let all_seen = is_seen(&self.main) && (before.is_none() || part.is_some_and(is_seen));
-        let may_be_held = |name: &str| {
-            let mut both = part.into_iter().chain([&self.main]);
-            !all_seen || both.any(|standing| standing.is_held(architecture, name))
+        let is_seen = |report: &Report| {
+            let standing = &report.standing;
+            report.is_gone || (standing.is_seen && standing.is_there)
         };
+        let all_seen = self.main.is_seen && (before.is_none() || report.is_some_and(is_seen));
+        let may_be_held = |reference: &str| {
+            let part = report.map(|report| &report.standing);
+            let mut both = part.into_iter().chain([&self.main]);
+            !all_seen || both.any(|standing| standing.may_hold(architecture, reference))
+        };
+        let is_apart = before.is_some_and(|part| part.phase == Phase::Apart);
         let is_left_out = |image: &&Image| {
             let was_so = before.is_some_and(|part| part.without.contains(&image.image));
             match self.lacks(&image.image) {
                 Some(absent) => {
-                    absent.contains(&architecture) && (was_so || !may_be_held(&image.name))
+                    // A pod that is made anew is no reason to begin again.
+                    let is_held = || self.main.is_held(architecture, &image.name);
+                    let stays = was_so && (is_apart || !is_held());
+                    absent.contains(&architecture) && (stays || !may_be_held(&image.image))
                 }
                 None => was_so,
             }
@@ -252,9 +264,17 @@ impl Decision<'_> {
         images.map(|image| image.image.clone()).collect()
     }
 
-    /// Whether the part has rolled out the whole list.
+    /// Whether registries are asked what there is for this architecture, and pods may run on its nodes.
+    fn is_asked_of(&self, architecture: Architecture) -> bool {
+        let config = self.facts.config;
+        config.rollout.refresh == Refresh::Digest && may_run_on(config, architecture)
+    }
+
+    /// Whether the part has rolled out the whole list, as far as that is to be done.
     fn is_through(&self, report: &Report) -> bool {
-        self.content.is_some() && report.content == self.content && report.standing.is_through()
+        let standing = &report.standing;
+        let is_done = standing.is_through() || (standing.is_whole && report.is_rolled_out);
+        is_done && self.content.is_some() && report.content == self.content
     }
 
     /// For which architectures the image has nothing, where it is known.
@@ -270,6 +290,10 @@ impl Decision<'_> {
 
     /// Whether the part's pods hold everything that the main one's hold on its nodes, as far as it is for the part to hold.
     fn can_part(&self, architecture: Architecture, part: &Part) -> bool {
+        let mut left_out = part.without.iter();
+        if left_out.any(|image| self.main.may_hold(architecture, image)) {
+            return false;
+        }
         let config = derived::config("", self.facts.config, None, &part.without);
         let Some(group) = config.groups.first().filter(|it| !it.images.is_empty()) else {
             return true;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::architecture::Architecture;
-use crate::cluster::{Cluster, ContainerFacts, ContainerState, Duty, PodFacts, Seen};
+use crate::cluster::{Cluster, ContainerFacts, ContainerState, Duty, FailureKind, PodFacts, Seen};
 use crate::config::Group;
 use crate::config::images::Image;
 
@@ -15,10 +15,13 @@ use crate::config::images::Image;
 pub struct Standing {
     /// Whether the `DaemonSet` and its pods, or that there is none, have been seen.
     pub is_seen: bool,
+    /// Whether there is the `DaemonSet`.
+    pub is_there: bool,
     /// Whether there is a pod on every node that is to have one.
     pub is_whole: bool,
-    /// The names of the list that this is about.
-    pub names: BTreeSet<Arc<str>>,
+    /// What some node of an architecture may hold: references of the list. What kubelet has not been through with is among
+    /// them, since it may be on the node.
+    pub held: BTreeSet<(Architecture, Arc<str>)>,
     /// Each node with a pod.
     pub nodes: BTreeMap<String, Node>,
 }
@@ -46,11 +49,16 @@ impl Standing {
         nodes.map(|(name, _)| name.as_str())
     }
 
-    /// Whether some node of this architecture holds the image of this name.
+    /// Whether some node of this architecture holds the image of this name, of the list that this is about.
     pub fn is_held(&self, architecture: Architecture, name: &str) -> bool {
         let is_of = |node: &&Node| node.architecture == Some(architecture);
         let mut nodes = self.nodes.values().filter(is_of);
-        self.names.contains(name) && nodes.any(|node| !node.misses.contains(name))
+        nodes.any(|node| !node.misses.contains(name))
+    }
+
+    /// Whether some node of this architecture may hold the image of this reference.
+    pub fn may_hold(&self, architecture: Architecture, reference: &str) -> bool {
+        self.held.contains(&(architecture, Arc::from(reference)))
     }
 
     /// Whether kubelets have been through with the list in force, on all nodes but those that are away.
@@ -110,37 +118,55 @@ pub fn standing(group: &Group, content: &str, cluster: &Cluster, long_ago: Times
         .iter()
         .map(|image| (Arc::from(image.name.as_str()), image))
         .collect();
-    let nodes = by_node.iter().map(|(node, pods)| {
-        let holder = pods
-            .iter()
-            .filter(is_holder)
-            .find(|pod| pod.content_hash.as_deref() == Some(content));
-        let lacking = |pods: &[&PodFacts]| {
-            let lacks = |image: &Image| !pods.iter().any(|pod| holds(pod, image, content));
-            let lacking = names.iter().filter(|(_, image)| lacks(image));
-            lacking.map(|(name, _)| name.clone()).collect()
-        };
-        let node_facts = Node {
-            architecture: pods
-                .iter()
-                .find_map(|pod| Some(pod.node_report?.architecture)),
-            is_settled: holder.is_some_and(|pod| is_settled(pod)),
-            is_silent: pods
+    let nodes: BTreeMap<String, Node> = by_node
+        .iter()
+        .map(|(node, pods)| {
+            let holder = pods
                 .iter()
                 .filter(is_holder)
-                .any(|pod| is_silent(pod, long_ago)),
-            lacks: lacking(holder.map(std::slice::from_ref).unwrap_or_default()),
-            misses: lacking(pods),
-        };
-        ((*node).to_owned(), node_facts)
-    });
+                .find(|pod| pod.content_hash.as_deref() == Some(content));
+            let lacking = |pods: &[&PodFacts]| {
+                let lacks = |image: &Image| !pods.iter().any(|pod| holds(pod, image, content));
+                let lacking = names.iter().filter(|(_, image)| lacks(image));
+                lacking.map(|(name, _)| name.clone()).collect()
+            };
+            let node_facts = Node {
+                architecture: pods
+                    .iter()
+                    .find_map(|pod| Some(pod.node_report?.architecture)),
+                is_settled: holder.is_some_and(|pod| is_settled(pod)),
+                is_silent: pods
+                    .iter()
+                    .filter(is_holder)
+                    .any(|pod| is_silent(pod, long_ago)),
+                lacks: lacking(holder.map(std::slice::from_ref).unwrap_or_default()),
+                misses: lacking(pods),
+            };
+            ((*node).to_owned(), node_facts)
+        })
+        .collect();
+    // It ends at the first node that holds the image: in most clusters that is the first one that is looked at.
+    let may_hold = |architecture: Architecture, image: &Image| {
+        by_node.iter().any(|(node, pods)| {
+            let facts = nodes.get(*node);
+            facts.is_some_and(|it| it.architecture == Some(architecture) && !it.is_silent)
+                && pods.iter().any(|pod| may_hold(pod, image, content))
+        })
+    };
+    let mut held = BTreeSet::new();
+    for image in &group.images {
+        let architectures = Architecture::ALL.into_iter();
+        let architectures = architectures.filter(|it| may_hold(*it, image));
+        held.extend(architectures.map(|it| (it, Arc::from(image.image.as_str()))));
+    }
     Standing {
         is_seen: cluster.pods_listed,
+        is_there: true,
+        held,
         is_whole: cluster.pods_listed
             && live.observed_generation >= live.generation
             && holders >= wanted,
-        nodes: nodes.collect(),
-        names: names.iter().map(|(name, _)| name.clone()).collect(),
+        nodes,
     }
 }
 
@@ -153,6 +179,20 @@ fn is_settled(pod: &PodFacts) -> bool {
 /// Whether no kubelet takes the pod up. One that was taken up before its node was lost is not told from one that runs.
 fn is_silent(pod: &PodFacts, long_ago: Timestamp) -> bool {
     !pod.taken_up && !pod.ended && pod.first_seen < long_ago
+}
+
+/// Whether the pod may hold the image, or find it on its node: kubelet has not said that it cannot be pulled.
+fn may_hold(pod: &PodFacts, image: &Image, content: &str) -> bool {
+    let is_current = pod.content_hash.as_deref() == Some(content);
+    let is_it = |container: &&ContainerFacts| {
+        *container.image == *image.image || (is_current && *container.name == *image.name)
+    };
+    let is_refused = |container: &ContainerFacts| {
+        !container.has_run
+            && matches!(&container.state, ContainerState::Failed(failure) if failure.kind == FailureKind::Pull)
+    };
+    let mut containers = pod.containers.iter().filter(is_it);
+    containers.any(|container| !is_refused(container))
 }
 
 fn holds(pod: &PodFacts, image: &Image, content: &str) -> bool {

@@ -13,7 +13,8 @@ const A: &str = "r.example/a:1";
 const C: &str = "r.example/c:1";
 
 fn configured(more: &[(&str, &str)]) -> Config {
-    let vars = [("IMAGES", LIST)].iter().chain(more);
+    let list = more.iter().any(|(name, _)| *name == "IMAGES");
+    let vars = (!list).then_some(&("IMAGES", LIST)).into_iter().chain(more);
     let vars = vars.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_settings(&Settings::from_vars(vars).unwrap()).unwrap()
 }
@@ -134,6 +135,29 @@ fn where_nothing_of_the_list_is_there_the_main_daemonset_is_kept_off_and_there_i
     let part = &apart.0[&ARM];
     assert_eq!((part.phase, part.nodes), (Phase::Apart, 2));
     assert_eq!(order("main", &config, &Seen::Absent, part), Order::Go);
+}
+
+#[test]
+fn what_a_node_may_hold_is_not_left_out() {
+    let config = configured(&[]);
+    let none = Parts::default();
+    // Pods that were made anew: kubelet has not said yet that it finds nothing, nor that it has the image still.
+    let starting = Lab::starting(&config).main.standing();
+    assert_eq!(starting.nodes_of(ARM).count(), 2);
+    assert_eq!(decided(&none, &config, &known(&[C]), &starting), none);
+    // Another name of the same image, that the pods do not have yet.
+    let renamed = configured(&[(
+        "IMAGES",
+        "other=r.example/a:1;b=r.example/b:1;c=r.example/c:1",
+    )]);
+    let before = Lab::settled(&config, &[]);
+    let main = before.main.standing_of(&renamed);
+    assert_eq!(decided(&none, &renamed, &known(&[A]), &main), none);
+    // Another image under the same name is not what they hold.
+    let replaced = configured(&[("IMAGES", "a=r.example/c:1")]);
+    let before = Lab::settled(&configured(&[("IMAGES", "a=r.example/a:1")]), &[]);
+    let main = before.main.standing_of(&replaced);
+    assert_eq!(decided(&none, &replaced, &known(&[C]), &main).0.len(), 1);
 }
 
 #[test]

@@ -59,12 +59,6 @@ fn notes(live: &Live) -> BTreeMap<String, Note> {
         .collect()
 }
 
-/// What the tags stood for when that had last arrived everywhere, by the image's name.
-pub fn digests(live: &Live) -> BTreeMap<String, Content> {
-    let notes = notes(live).into_iter();
-    notes.map(|(name, note)| (name, note.digest)).collect()
-}
-
 impl Rollout<'_> {
     /// What was learnt from the answers.
     pub(super) fn decide(&self, answers: &Answers) -> Decision {

@@ -25,7 +25,6 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-pub use self::digests::digests;
 pub use self::ending::Ending;
 pub use self::node::Clock;
 use self::node::{Named, Node, Stage, after, by_node, is_of, is_outdated};
@@ -33,7 +32,6 @@ pub use self::round::{Change, Round};
 use crate::answers::{Answers, Question};
 use crate::cluster::{Duty, Live, PodFacts};
 use crate::config::Config;
-use crate::desired::names::ROUND;
 use crate::desired::{Order, Placement};
 use crate::plan::PodName;
 
@@ -200,8 +198,7 @@ impl Next {
 
 /// Decides on the next step of the rollout.
 pub fn next(facts: &Facts<'_>) -> Next {
-    let text = facts.live.annotations.get(ROUND);
-    let round: Option<Round> = text.and_then(|text| serde_json::from_str(text).ok());
+    let round = Round::of(facts.live);
     let nodes = by_node(facts.pods, facts.live, facts.content, round.as_ref());
     let mut next = Next {
         outdated: nodes.values().filter(|node| node.is_outdated).count(),

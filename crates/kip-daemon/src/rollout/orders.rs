@@ -44,6 +44,12 @@ pub(super) fn orders<'a>(
             orders.push(order(name, stale));
         }
     }
+    if !rest.is_empty() {
+        // Among those with as much to ask for each round has another one first: one that cannot have an image, for its
+        // architecture or its way to the registry, must not be asked again and again.
+        let turn = usize::try_from(round.number).unwrap_or(0) % rest.len();
+        rest.rotate_left(turn);
+    }
     // What a node could ask for only gets less as others are picked: it is counted anew where it may be the most, or
     // each pick would look at every image of every node.
     let count = |asks: &Asks<'_, 'a>, place: usize| asks.unasked(rest[place].1).len();

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Ending;
-use crate::cluster::Content;
+use crate::cluster::{Content, Live};
+use crate::desired::names::ROUND;
 
 /// A pass over the nodes that brings the list in force to each, or asks for tags again.
 ///
@@ -117,6 +118,11 @@ fn is_none(count: &u32) -> bool {
 const ANSWERS: usize = 4000;
 
 impl Round {
+    /// The one that is written on the `DaemonSet`.
+    pub fn of(live: &Live) -> Option<Self> {
+        serde_json::from_str(live.annotations.get(ROUND)?).ok()
+    }
+
     /// A round that begins now.
     pub fn begin(before: Option<&Self>, content: &str, now: Timestamp) -> Self {
         let same = before.filter(|round| round.content == content);

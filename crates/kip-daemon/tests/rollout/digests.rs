@@ -56,6 +56,29 @@ fn only_what_has_changed_is_asked_for_by_nodes() {
     });
 }
 
+/// As where a tag has nothing for the architecture of some nodes any more.
+#[test]
+fn nodes_that_cannot_have_it_any_more_keep_it_from_no_other() {
+    for foreign in [0..5, 5..10] {
+        let mut world = refreshed(1, &[], false);
+        world.registry.insert("b:1".to_owned(), 777);
+        let nodes: Vec<String> = world.nodes[foreign].to_vec();
+        let pairs = nodes.iter().map(|node| (node.clone(), "b:1".to_owned()));
+        world.foreign = pairs.collect();
+        world.annotate(REFRESH, "again");
+        world.settle(MOST);
+        for _ in 0..10 {
+            world.pass(Duration::from_secs(601));
+            world.settle(MOST);
+        }
+        assert_eq!(world.live.annotations[REFRESH_HANDLED], "again");
+        for node in &world.nodes {
+            let content = if nodes.contains(node) { 101 } else { 777 };
+            assert_eq!(world.runs(node)["b"].1, content, "{node}");
+        }
+    }
+}
+
 #[test]
 fn what_has_changed_and_does_not_arrive_is_asked_for_again_the_next_time() {
     each_seed(20, |seed| {

@@ -107,7 +107,8 @@ impl World {
                 if container.asks || !self.stores.contains_key(&key) {
                     self.requests += 1;
                     let found = self.registry.get(&*container.image);
-                    let Some(found) = found.filter(|_| !self.is_registry_down) else {
+                    let is_given = !self.is_registry_down && !self.foreign.contains(&key);
+                    let Some(found) = found.filter(|_| is_given) else {
                         container.state = ContainerState::Failed(Failure {
                             kind: FailureKind::Pull,
                             reason: "ErrImagePull".to_owned(),

@@ -72,6 +72,8 @@ pub(crate) struct World {
     pub(crate) bad_pods: BTreeSet<String>,
     /// Images of which no fetcher's container can be made.
     pub(crate) no_start: BTreeSet<String>,
+    /// What there is nothing of for a node any more: node and reference.
+    pub(crate) foreign: BTreeSet<(String, String)>,
     pub(crate) versions: u64,
     /// What must not be let go: node and reference.
     pub(crate) held: BTreeSet<(String, String)>,
@@ -209,6 +211,7 @@ impl World {
             bad_sleep: false,
             bad_pods: BTreeSet::new(),
             no_start: BTreeSet::new(),
+            foreign: BTreeSet::new(),
             versions: 0,
             held: BTreeSet::new(),
             excused: BTreeSet::new(),

@@ -11,9 +11,6 @@ use crate::node_report::NodeReport;
 
 const NODES: [(&str, Architecture); 3] = [("amd", AMD), ("arm-1", ARM), ("arm-2", ARM)];
 
-/// No pod is older.
-const LONG_AGO: Timestamp = Timestamp::MIN;
-
 /// What becomes of a container whose image is pulled now.
 fn pulled(architecture: Architecture, absent: &[&str], image: &str) -> ContainerState {
     if architecture == ARM && absent.contains(&image) {
@@ -30,7 +27,6 @@ fn pod(node: &str, uid: &str, config: &Config) -> PodFacts {
     let images = &config.groups[0].images;
     PodFacts {
         node: node.to_owned(),
-        taken_up: true,
         controller: Some(uid.to_owned()),
         content_hash: Some(hash(config)),
         containers: images
@@ -53,6 +49,8 @@ pub(super) struct Set {
     uid: &'static str,
     cluster: Cluster,
     config: Config,
+    /// Pods from before it have waited for long.
+    long_ago: Timestamp,
 }
 
 impl Set {
@@ -71,6 +69,7 @@ impl Set {
             uid,
             cluster,
             config,
+            long_ago: Timestamp::MIN,
         }
     }
 
@@ -83,7 +82,13 @@ impl Set {
 
     pub(super) fn standing(&self) -> Standing {
         let (group, content) = (&self.config.groups[0], hash(&self.config));
-        standing(group, &content, &self.cluster, LONG_AGO)
+        standing(group, &content, &self.cluster, self.long_ago)
+    }
+
+    /// What its pods hold of another list than they were made for.
+    pub(super) fn standing_of(&self, config: &Config) -> Standing {
+        let (group, content) = (&config.groups[0], hash(config));
+        standing(group, &content, &self.cluster, self.long_ago)
     }
 
     /// It has another list now. The pods have the one before until each is made anew.
@@ -101,16 +106,22 @@ impl Set {
             return;
         }
         let mut new = pod(node, self.uid, &self.config);
-        new.node_report = old.node_report;
+        (new.node_report, new.taken_up) = (old.node_report, old.taken_up);
+        let (mut fetching, mut brought) = (0, 0);
         for container in &mut new.containers {
             let old = old.container(&container.name);
             let old = old.filter(|old| old.state == ContainerState::Running);
-            container.state = match old {
-                Some(_) => ContainerState::Running,
-                None => fetched(&container.image),
-            };
+            container.state = ContainerState::Running;
+            if old.is_none() {
+                container.state = fetched(&container.image);
+                fetching += 1;
+                brought += usize::from(container.state == ContainerState::Running);
+            }
         }
-        self.cluster.pods.insert(node.to_owned(), new);
+        // A round of which nothing can be had stops at its first node.
+        if fetching == 0 || brought > 0 {
+            self.cluster.pods.insert(node.to_owned(), new);
+        }
     }
 
     /// The `DaemonSet`'s controller.
@@ -151,6 +162,8 @@ pub(super) struct Lab {
     held: BTreeSet<(&'static str, String)>,
     phases: BTreeSet<&'static str>,
     is_told_to_go: bool,
+    /// A node that is away.
+    away: Option<&'static str>,
 }
 
 impl Lab {
@@ -166,6 +179,7 @@ impl Lab {
             held: BTreeSet::new(),
             phases: BTreeSet::new(),
             is_told_to_go: false,
+            away: None,
         }
     }
 
@@ -176,6 +190,16 @@ impl Lab {
         lab.main.control(|_| true);
         for _ in 0..200 {
             lab.kubelet();
+        }
+        lab
+    }
+
+    /// The main `DaemonSet` has all its pods, whose init containers have told where they are, and no more.
+    pub(super) fn starting(config: &Config) -> Self {
+        let mut lab = Self::settled(config, &[]);
+        let pods = lab.main.cluster.pods.values_mut();
+        for container in pods.flat_map(|pod| &mut pod.containers) {
+            container.state = ContainerState::Waiting;
         }
         lab
     }
@@ -285,12 +309,16 @@ impl Lab {
     fn kubelet(&mut self) {
         let (lot, node) = (self.below(6), self.below(NODES.len()));
         let (node, architecture) = NODES[node];
+        if self.away == Some(node) {
+            return;
+        }
         let absent = self.absent.clone();
         let sets = [Some(&mut self.main), self.part.as_mut()];
         for set in sets.into_iter().flatten() {
             let Some(pod) = set.cluster.pods.get_mut(node) else {
                 continue;
             };
+            pod.taken_up = true;
             pod.node_report = Some(NodeReport {
                 architecture,
                 disk: None,
@@ -343,6 +371,11 @@ impl Lab {
         })
     }
 
+    /// What a node that is away holds is not to be had.
+    fn forget_what_is_held_on(&mut self, node: &str) {
+        self.held.retain(|(held, _)| *held != node);
+    }
+
     fn is_apart(&self) -> bool {
         let pods = |set: &Set| set.cluster.pods.len();
         self.has_all()
@@ -381,6 +414,23 @@ fn what_a_node_holds_is_not_let_go_when_its_tag_has_nothing_for_the_node_any_mor
         assert!(lab.is_apart(), "{:?}", lab.parts());
         lab.absent.clear();
         lab.run_until("one again", Lab::is_one_again);
+    }
+}
+
+/// What its pod said last is all that is known of a node that is away: it holds up the others until it has been so for long.
+#[test]
+fn a_node_that_is_away_holds_up_the_others_only_for_a_time() {
+    for seed in 0..20 {
+        let mut lab = Lab::settled(&configured(&[]), &[C]);
+        (lab.lots, lab.away) = (Lab::new(seed, configured(&[])).lots, Some("arm-2"));
+        for _ in 0..500 {
+            lab.step();
+        }
+        assert_eq!(lab.parts().apart().count(), 0);
+        let part = lab.part.as_mut().unwrap();
+        part.long_ago = Timestamp::MAX;
+        lab.forget_what_is_held_on("arm-2");
+        lab.run_until("apart", |lab| lab.parts().apart().count() == 1);
     }
 }
 
