@@ -1,9 +1,13 @@
 //! What registries are asked, and what they answer. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
+use kip_image::Reference;
 use kip_registry::Kind;
+use serde::{Deserialize, Serialize};
+
+use crate::architecture::Architecture;
 
 /// What is to be asked, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,25 @@ impl Question {
         }
     }
 
+    /// The same, a question for each registry; one where there is no image.
+    pub fn by_registry(self) -> Vec<Self> {
+        let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for (name, image) in &self.images {
+            let reference = Reference::parse(image).ok();
+            let registry = reference.map(|it| it.registry().to_owned());
+            let of_registry = all.entry(registry.unwrap_or_default()).or_default();
+            of_registry.insert(name.clone(), image.clone());
+        }
+        if all.is_empty() {
+            return vec![self];
+        }
+        let of = |images| Self {
+            images,
+            ..self.clone()
+        };
+        all.into_values().map(of).collect()
+    }
+
     /// Whether it is for a refresh; else it is asked because images are new.
     pub fn is_of_refresh(&self) -> bool {
         self.request.is_some() || self.due.is_some()
@@ -44,6 +67,8 @@ pub struct Answers {
     pub digests: BTreeMap<String, String>,
     /// Why there is none, by the name of each other image.
     pub unanswered: BTreeMap<String, NoAnswer>,
+    /// What nodes cannot use of it.
+    pub unfit: Unfit,
     /// Pull secrets that could not be used, by their names, and why.
     pub bad_secrets: BTreeMap<String, String>,
 }
@@ -53,6 +78,33 @@ impl Answers {
     pub fn is_decided(&self) -> bool {
         let mut unanswered = self.unanswered.values();
         self.question.images.is_empty() || unanswered.any(|no| no.why == Why::NotFound)
+    }
+}
+
+/// Architectures that what a reference stands for now has nothing for, by the image's name: all of them where it is no image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Unfit(pub BTreeMap<String, BTreeSet<Architecture>>);
+
+impl Unfit {
+    /// Whether nodes of this architecture must not ask for the image: they would put what they cannot use into the place of
+    /// what they have. Of a node whose architecture is not known nothing is risked.
+    pub fn has(&self, name: &str, architecture: Option<Architecture>) -> bool {
+        let unfit = self.0.get(name).filter(|unfit| !unfit.is_empty());
+        unfit.is_some_and(|unfit| architecture.is_none_or(|it| unfit.contains(&it)))
+    }
+
+    /// The same without the images that are for all.
+    #[must_use]
+    pub fn of_some(&self) -> Self {
+        let mut some = self.0.clone();
+        some.retain(|_, unfit| !unfit.is_empty());
+        Self(some)
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 
 pub use self::content::Content;
 use crate::answers::Answers;
+use crate::architecture::Architecture;
 use crate::desired::names::{RESTARTED_AT, TEMPLATE_GENERATION};
 use crate::desired::{Flavour, Owner, Placement};
 use crate::node_report::NodeReport;
@@ -318,6 +319,11 @@ pub struct PodFacts {
 }
 
 impl PodFacts {
+    /// That of its node, where it has told.
+    pub fn architecture(&self) -> Option<Architecture> {
+        self.node_report.map(|report| report.architecture)
+    }
+
     /// The sleeper of this name.
     pub fn container(&self, name: &str) -> Option<&ContainerFacts> {
         self.containers.iter().find(|c| &*c.name == name)

@@ -15,6 +15,8 @@
 
 mod asking;
 
+use std::collections::BTreeSet;
+
 use kip_image::{Digest, Reference};
 use kip_registry::Kind;
 
@@ -83,6 +85,12 @@ impl Inspected {
     /// What the image is for nodes of this architecture.
     pub fn fit(&self, architecture: Architecture) -> &Fit {
         architecture.own(&self.fits)
+    }
+
+    /// The architectures that it has nothing for.
+    pub fn absent(&self) -> BTreeSet<Architecture> {
+        let lacks = |architecture: &Architecture| *self.fit(*architecture) == Fit::Absent;
+        Architecture::ALL.into_iter().filter(lacks).collect()
     }
 
     /// One of these parts, in the order of [`Architecture::ALL`].

@@ -10,7 +10,7 @@ use crate::cluster::Content;
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::footprint::{Footprint, is_too_much, on_disk};
-use crate::inspect::{Fit, Inspected};
+use crate::inspect::Inspected;
 use crate::status::Status;
 
 /// What is known.
@@ -106,7 +106,7 @@ impl Known {
     /// list of this content hash.
     pub fn lacks(&self, reference: &str, content: Option<&str>) -> Option<BTreeSet<Architecture>> {
         if let Some(inspected) = self.inspected.get(reference) {
-            return Some(absent(inspected));
+            return Some(inspected.absent());
         }
         let sum = self.sum.as_ref();
         let sum = sum.filter(|sum| Some(sum.content.as_str()) == content)?;
@@ -212,7 +212,7 @@ impl Known {
             Architecture::ALL.map(|architecture| (architecture, footprint.node(architecture)));
         let lacks = all
             .iter()
-            .map(|(image, inspected)| (image.image.clone(), absent(inspected)));
+            .map(|(image, inspected)| (image.image.clone(), inspected.absent()));
         let digest = |reference: &str| {
             let inspected = self.inspected.get(reference);
             inspected.map_or(Content(0), |it| Content::of(&it.digest.to_string()))
@@ -271,11 +271,6 @@ impl Known {
 /// Each once, sorted: the same list in another order is the same list.
 fn references(config: &Config) -> BTreeSet<&str> {
     config.images().map(|image| image.image.as_str()).collect()
-}
-
-fn absent(inspected: &Inspected) -> BTreeSet<Architecture> {
-    let lacks = |architecture: &Architecture| *inspected.fit(*architecture) == Fit::Absent;
-    Architecture::ALL.into_iter().filter(lacks).collect()
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ fn entry<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answers::{Answers, Question, Why};
+    use crate::answers::{Answers, Question, Unfit, Why};
     use crate::settings::Settings;
     use crate::status::ImageState;
     use serde_json::json;
@@ -182,6 +182,7 @@ mod tests {
             ),
             digests: BTreeMap::from([("a".to_owned(), "sha256:0".to_owned())]),
             unanswered: BTreeMap::from([("b".to_owned(), no)]),
+            unfit: Unfit::default(),
             bad_secrets: BTreeMap::from([("s".to_owned(), "no right".to_owned())]),
         });
         let page = serde_json::to_value(StatusPage::new(&config, &status, &known)).unwrap();

@@ -19,7 +19,7 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
-use super::rollout::{ask_for_refresh, no_fetcher_is_left, nothing_was_let_go, refresh};
+use super::rollout::{no_fetcher_is_left, nothing_was_let_go, refresh};
 use super::setup::{self, Entries};
 
 const PARTS: &str = "kubernetes-image-puller/parts";
@@ -166,14 +166,21 @@ async fn an_image_that_has_nothing_for_the_nodes_is_kept_off_them_until_it_has_a
         // A tag that has nothing for the nodes any more: they keep what they hold.
         let lost = &entries[2].1;
         setup::push_index(&space.cluster, lost, &[elsewhere]);
-        ask_for_refresh(space, "it is lost").await;
+        refresh(space, "it is lost").await;
         let words = format!(
             "image-2 ({lost}) is not there for {here} any more: nodes that hold it keep it, others cannot have it"
         );
         space.event_says("ImageUnavailable", &words).await;
-        space.event_says("RolloutStopped", "image-2").await;
         is_one(space, &entries).await.unwrap();
         nothing_was_let_go(&recorder, &others);
+        // No node has asked for it: a new pod finds what is there.
+        for pod in space.holder_pods().await.unwrap() {
+            space.delete_pod(&pod).await.unwrap();
+        }
+        eventually_within(PATIENT, "it is held again", async || {
+            is_one(space, &entries).await
+        })
+        .await;
     })
     .await;
 }

@@ -51,7 +51,7 @@ pub(crate) async fn refresh(space: &Space, request: &str) {
     .await;
 }
 
-pub(crate) async fn ask_for_refresh(space: &Space, request: &str) {
+async fn ask_for_refresh(space: &Space, request: &str) {
     let patch = json!({"metadata": {"annotations": {"kubernetes-image-puller/refresh": request}}});
     let api = space.api::<DaemonSet>();
     api.patch(NAME, &PatchParams::default(), &Patch::Merge(patch))

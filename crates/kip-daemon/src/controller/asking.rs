@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Controller, Memory, Role};
-use crate::answers::{Answers, Question};
+use crate::answers::{Answers, NoAnswer, Question, Why};
 use crate::api_error::ApiError;
 use crate::cluster::{Cluster, Duty, Seen};
 use crate::config::Config;
@@ -83,7 +83,9 @@ impl Controller {
         let is_summed_up = known.is_summed_up();
         let is_wanted = |known: &Known, image: &Image| {
             let is_missing = status.missing_on(&image.name) > 0;
-            is_missing || (!is_summed_up && known.inspected(&image.image).is_none())
+            // Somebody may have mended it.
+            let is_refused = matches!(known.of(&image.image), Some(Err(_)));
+            is_missing || is_refused || (!is_summed_up && known.inspected(&image.image).is_none())
         };
         let images: BTreeMap<String, String> = config
             .images()
@@ -95,7 +97,7 @@ impl Controller {
         }
     }
 
-    pub(super) fn take_answers(&mut self, answers: Answers, memory: &mut Memory) {
+    pub(super) fn take_answers(&mut self, mut answers: Answers, memory: &mut Memory) {
         let applied = memory.applied.as_ref();
         let content = applied.and_then(|applied| content_hash_of(&applied.desired));
         let is_for_us = content == Some(&answers.question.content);
@@ -106,8 +108,24 @@ impl Controller {
             return;
         }
         memory.known.note(&answers);
+        for (name, image) in &answers.question.images {
+            // What has not changed was looked into before.
+            let unfit = answers.unfit.0.entry(name.clone());
+            unfit.or_insert_with(|| memory.known.absent(image));
+        }
         self.metrics.answers(&memory.known.counts());
+        let named = self.source.in_force().into_iter();
+        let named = named.flat_map(|config| &config.groups);
+        let named: Vec<&String> = named.flat_map(|group| &group.pull_secrets).collect();
         for (secret, why) in &answers.bad_secrets {
+            // One of the service account may be for nothing of the list.
+            if answers.unanswered.is_empty() && !named.contains(&secret) {
+                debug!(
+                    secret,
+                    why, "a pull secret that nobody needs cannot be used"
+                );
+                continue;
+            }
             let text = format!("the pull secret {secret} cannot be used to ask registries: {why}");
             self.notices
                 .tell(Reason::PullSecretUnusable, secret.as_str(), text);
@@ -162,14 +180,22 @@ impl Controller {
         let Some(config) = self.source.in_force() else {
             return;
         };
-        let (asked, unanswered) = (answers.question.images.len(), answers.unanswered.len());
+        // That there is no such image is an answer, and told as one.
+        let is_none = |no: &NoAnswer| matches!(no.why, Why::NotFound | Why::NoImage);
+        let silent = answers.unanswered.iter().filter(|(_, no)| !is_none(no));
+        let silent: Vec<(&String, &NoAnswer)> = silent.collect();
+        if silent.is_empty() {
+            return;
+        }
+        let (asked, unanswered) = (answers.question.images.len(), silent.len());
         let then = match config.rollout.fallback {
             Fallback::Node => "nodes ask for those that are not said to be missing",
             Fallback::Always => "nodes ask for every tag",
             Fallback::Never => "they stay as they are",
         };
-        let texts = answers.unanswered.iter();
-        let texts = texts.map(|(name, no)| format!("{name}: {}", no.words));
+        let texts = silent
+            .into_iter()
+            .map(|(name, no)| format!("{name}: {}", no.words));
         let details: Vec<String> = texts.collect();
         let text = format!(
             "registries do not tell what {unanswered} of {asked} tags stand for; {then} (REFRESH_FALLBACK): {}",

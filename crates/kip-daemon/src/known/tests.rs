@@ -1,6 +1,6 @@
 use super::*;
-use crate::answers::Question;
-use crate::inspect::Layer;
+use crate::answers::{Question, Unfit};
+use crate::inspect::{Fit, Layer};
 use crate::settings::Settings;
 
 fn config(images: &str) -> Config {
@@ -151,6 +151,7 @@ fn what_failed_may_be_asked_again_and_what_left_the_list_is_forgotten() {
         ),
         digests: BTreeMap::from([("a".to_owned(), "sha256:a".to_owned())]),
         unanswered: BTreeMap::from([("b".to_owned(), no)]),
+        unfit: Unfit::default(),
         bad_secrets: BTreeMap::new(),
     });
     let counts = BTreeMap::from([(None, 1), (Some(Why::NotFound), 1)]);

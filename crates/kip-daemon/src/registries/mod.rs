@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kip_image::{Digest, Keyring, Match, Reference};
@@ -18,10 +19,11 @@ use tokio::task::AbortHandle;
 use tracing::{debug, info};
 
 pub use self::lost::Lost;
-use crate::answers::{Answers, NoAnswer, Question, Why};
+use crate::answers::{Answers, NoAnswer, Question, Unfit, Why};
 use crate::api_error::chain;
+use crate::architecture::Architecture;
 use crate::cluster::Content;
-use crate::inspect;
+use crate::inspect::{self, Inspected};
 use crate::observe::{Observation, Sender};
 
 /// Registries are asked for so many images at a time.
@@ -61,7 +63,11 @@ impl Asker {
     /// Begins to ask, unless this very question, for a refresh, is being asked.
     pub fn ask(&self, question: Question, reach: impl FnOnce() -> Reach) {
         if !question.is_of_refresh() {
-            self.begin(question, reach());
+            let reach = reach();
+            // One registry that is silent holds up no other.
+            for question in question.by_registry() {
+                self.begin(question, reach.clone());
+            }
             return;
         }
         let refreshes = self.refreshes.lock();
@@ -93,11 +99,21 @@ impl Asker {
                 }
             };
             let (keyring, bad_secrets) = secrets::keyring(&secrets, &reach.pull_secrets).await;
-            let answers = answers(&client, &keyring, question, bad_secrets).await;
+            let mut answers = answers(&client, &keyring, question, bad_secrets).await;
             let unknown = unknown(&answers, &reach.inspected);
+            let mut inspected = inspections(&client, &keyring, unknown);
+            let mut first = Vec::new();
+            // Before nodes ask for what has changed it is known whether they can use it.
+            if answers.question.is_of_refresh() {
+                first = inspected.by_ref().collect().await;
+                answers.unfit = unfit(&answers.question, &first);
+            }
             // A controller that has ended needs no answer.
             let _ = tx.send(Observation::Answers(answers)).await;
-            inspect_all(&client, &keyring, unknown, &tx).await;
+            let mut inspected = stream::iter(first).chain(inspected);
+            while let Some((image, inspected)) = inspected.next().await {
+                let _ = tx.send(Observation::Inspected(image, inspected)).await;
+            }
         });
         task.abort_handle()
     }
@@ -131,8 +147,27 @@ fn unanswered(question: Question, words: &str) -> Answers {
         unanswered: question.images.keys().map(no).collect(),
         question,
         digests: BTreeMap::new(),
+        unfit: Unfit::default(),
         bad_secrets: BTreeMap::new(),
     }
+}
+
+/// What a reference is, or why it is no image.
+type Inspection = (String, Result<Box<Inspected>, NoAnswer>);
+
+/// What was found to have nothing for nodes of some architecture, by the images' names.
+fn unfit(question: &Question, inspected: &[Inspection]) -> Unfit {
+    let lacks = |found: &Result<Box<Inspected>, NoAnswer>| match found {
+        Ok(inspected) => inspected.absent(),
+        Err(_) => Architecture::ALL.into(),
+    };
+    let of = |image: &String| {
+        let found = inspected.iter().find(|(it, _)| it == image);
+        found.map(|(_, found)| lacks(found))
+    };
+    let images = question.images.iter();
+    let unfit = images.filter_map(|(name, image)| Some((name.clone(), of(image)?)));
+    Unfit(unfit.collect())
 }
 
 /// How a client reaches registries: those named without TLS, the others also by the authorities of this file.
@@ -176,13 +211,12 @@ fn unknown(answers: &Answers, known: &BTreeMap<String, Content>) -> Vec<(String,
         .collect()
 }
 
-async fn inspect_all(
-    client: &Client,
-    keyring: &Keyring,
+fn inspections<'a>(
+    client: &'a Client,
+    keyring: &'a Keyring,
     images: Vec<(String, Reference)>,
-    tx: &Sender,
-) {
-    let inspect = |(image, reference): (String, Reference)| async move {
+) -> BoxStream<'a, Inspection> {
+    let inspect = move |(image, reference): (String, Reference)| async move {
         if !has_plenty(client.rate_limit(reference.registry())) {
             debug!(
                 image,
@@ -208,12 +242,8 @@ async fn inspect_all(
             }
         }
     };
-    let mut found = stream::iter(images.into_iter().map(inspect)).buffer_unordered(AT_ONCE);
-    while let Some(found) = found.next().await {
-        if let Some((image, inspected)) = found {
-            let _ = tx.send(Observation::Inspected(image, inspected)).await;
-        }
-    }
+    let found = stream::iter(images.into_iter().map(inspect)).buffer_unordered(AT_ONCE);
+    found.filter_map(async |found| found).boxed()
 }
 
 /// Whether to read manifests: some registries count each of them as a pull, and let nodes that ask from the same address
@@ -248,6 +278,7 @@ async fn answers(
         question,
         digests,
         unanswered,
+        unfit: Unfit::default(),
         bad_secrets,
     }
 }

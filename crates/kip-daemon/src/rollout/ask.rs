@@ -127,6 +127,7 @@ impl<'r, 'a> Asks<'r, 'a> {
         held(node, self.tagged)
             .into_iter()
             .filter(|(image, content)| self.round.is_stale(image, *content))
+            .filter(|(image, _)| self.is_for(node, image))
             .map(|(image, _)| image.to_owned())
             .collect()
     }
@@ -140,7 +141,14 @@ impl<'r, 'a> Asks<'r, 'a> {
         held(node, self.tagged)
             .into_iter()
             .filter(|pair| is_new(pair) && !self.asking.contains(pair))
+            .filter(|(image, _)| self.is_for(node, image))
             .collect()
+    }
+
+    /// Whether the node can use what the tag stands for now, as far as it is known.
+    fn is_for(&self, node: &Node<'_>, image: &str) -> bool {
+        let architecture = node.holder.and_then(|holder| holder.pod.architecture());
+        !self.round.unfit.has(image, architecture)
     }
 
     /// The node asks for these now.

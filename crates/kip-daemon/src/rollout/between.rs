@@ -49,9 +49,14 @@ impl Rollout<'_> {
         let question = self.question(round.request.clone(), due);
         match self.facts.answers {
             Some(answers) if answers.question == question => {
-                let Decision { images, digests } = self.decide(answers);
+                let Decision {
+                    images,
+                    digests,
+                    unfit,
+                } = self.decide(answers);
                 let is_silence = digests.is_empty() && !answers.is_decided();
                 round.digests = digests;
+                round.unfit = unfit;
                 if images.is_empty() {
                     // Where nobody has been told anything, it is tried again.
                     let news = is_silence.then_some(News::Unanswered);

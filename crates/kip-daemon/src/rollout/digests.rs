@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Rollout, Round};
-use crate::answers::{Answers, Why};
+use crate::answers::{Answers, Unfit, Why};
 use crate::cluster::{Content, Live};
 use crate::config::rollout::Fallback;
 use crate::desired::names::DIGESTS;
@@ -20,6 +20,8 @@ pub(super) struct Decision {
     pub images: BTreeSet<String>,
     /// What the tags stand for now, as far as it is known.
     pub digests: BTreeMap<String, Content>,
+    /// What nodes cannot use of them: these do not ask.
+    pub unfit: Unfit,
 }
 
 /// What is noted of an image. As text: the digest, and what nodes reported beside it, with spaces between.
@@ -63,13 +65,17 @@ impl Rollout<'_> {
     /// What was learnt from the answers.
     pub(super) fn decide(&self, answers: &Answers) -> Decision {
         let notes = notes(self.facts.live);
-        let reported = self.reported();
+        let unfit = answers.unfit.of_some();
+        let reported = self.reported(&unfit);
         let mut images = BTreeSet::new();
         let mut digests = BTreeMap::new();
         for name in answers.question.images.keys() {
             let Some(digest) = answers.digests.get(name) else {
                 continue;
             };
+            if self.is_for_nobody(name, answers) {
+                continue;
+            }
             let digest = Content::of(digest);
             let note = notes.get(name).filter(|note| note.digest == digest);
             let is_known =
@@ -95,13 +101,29 @@ impl Rollout<'_> {
             Fallback::Always if !answers.unanswered.is_empty() => images.extend(all().cloned()),
             Fallback::Always | Fallback::Never => {}
         }
-        Decision { images, digests }
+        images.retain(|name| !self.is_for_nobody(name, answers));
+        Decision {
+            images,
+            digests,
+            unfit,
+        }
+    }
+
+    /// Whether no node can use what the reference stands for now. Nodes that ask for it would lose what they have.
+    fn is_for_nobody(&self, name: &str, answers: &Answers) -> bool {
+        let mut holders = self
+            .nodes
+            .values()
+            .filter_map(|node| node.holder)
+            .peekable();
+        holders.peek().is_some()
+            && holders.all(|holder| answers.unfit.has(name, holder.pod.architecture()))
     }
 
     /// What is noted when the round ends: nothing of what has not reached every node, or was not answered. That counts as
     /// changed next time.
     pub(super) fn later_notes(&self, round: &Round) -> String {
-        let mut all = self.reported();
+        let mut all = self.reported(&round.unfit);
         let mut later = BTreeMap::new();
         for (name, digest) in &round.digests {
             let is_asked = round.images.as_ref().is_some_and(|it| it.contains(name));
@@ -117,13 +139,17 @@ impl Rollout<'_> {
         serde_json::to_string(&later).unwrap_or_default()
     }
 
-    /// What nodes report that they hold, by the image's name.
-    fn reported(&self) -> HashMap<&str, BTreeSet<Content>> {
+    /// What nodes report that they hold, by the image's name, but for what is not for them any more.
+    fn reported(&self, unfit: &Unfit) -> HashMap<&str, BTreeSet<Content>> {
         let mut reported: HashMap<&str, BTreeSet<Content>> = HashMap::new();
-        let holders = self.nodes.values().filter_map(|node| node.holder);
-        for container in holders.flat_map(|holder| &holder.pod.containers) {
-            if let Some(content) = container.content {
-                reported.entry(&container.name).or_default().insert(content);
+        for holder in self.nodes.values().filter_map(|node| node.holder) {
+            let architecture = holder.pod.architecture();
+            for container in &holder.pod.containers {
+                let content = container.content;
+                let content = content.filter(|_| !unfit.has(&container.name, architecture));
+                if let Some(content) = content {
+                    reported.entry(&container.name).or_default().insert(content);
+                }
             }
         }
         reported

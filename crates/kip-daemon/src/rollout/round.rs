@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Ending;
+use crate::answers::Unfit;
 use crate::cluster::{Content, Live};
 use crate::desired::names::ROUND;
 
@@ -33,6 +34,9 @@ pub struct Round {
     /// What the registries have said that tags stand for, by the image's name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub digests: BTreeMap<String, Content>,
+    /// What nodes of some architectures are not to ask for.
+    #[serde(skip_serializing_if = "Unfit::is_empty")]
+    pub unfit: Unfit,
     /// When it began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Time>,

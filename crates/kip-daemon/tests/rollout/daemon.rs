@@ -72,6 +72,7 @@ impl World {
             question,
             digests,
             unanswered,
+            unfit: self.unfit.clone(),
             bad_secrets: BTreeMap::new(),
         });
     }

@@ -1,5 +1,7 @@
 //! Refreshes by digest: the daemon asks, and nodes only for what has changed.
 
+use kip_daemon::architecture::Architecture;
+
 use super::*;
 
 /// A cluster of ten nodes that has had its first refresh.
@@ -76,6 +78,61 @@ fn nodes_that_cannot_have_it_any_more_keep_it_from_no_other() {
             let content = if nodes.contains(node) { 101 } else { 777 };
             assert_eq!(world.runs(node)["b"].1, content, "{node}");
         }
+    }
+}
+
+fn unfit_for_arm(world: &mut World, image: &str, architectures: &[Architecture]) {
+    let unfit = architectures.iter().copied().collect();
+    world.unfit.0.insert("b".to_owned(), unfit);
+    let arm = world.arm.iter().cloned();
+    world.foreign = arm.map(|node| (node, image.to_owned())).collect();
+}
+
+#[test]
+fn nodes_of_an_architecture_that_it_has_nothing_for_do_not_ask() {
+    for arm in [0..5, 5..10] {
+        let mut world = refreshed(1, &[], false);
+        world.are_of_arm(arm);
+        world.registry.insert("b:1".to_owned(), 777);
+        unfit_for_arm(&mut world, "b:1", &[Architecture::Arm64]);
+        // Also when nothing changes any more.
+        for request in ["again", "and again"] {
+            world.annotate(REFRESH, request);
+            world.settle(MOST);
+            assert_eq!(world.live.annotations[REFRESH_HANDLED], request);
+            assert_eq!((world.requests, world.swaps), (5, 5));
+        }
+        for node in &world.nodes {
+            let content = if world.arm.contains(node) { 101 } else { 777 };
+            assert_eq!(world.runs(node)["b"].1, content, "{node}");
+        }
+        // It has something for them again.
+        unfit_for_arm(&mut world, "b:1", &[]);
+        (world.arm, world.foreign) = Default::default();
+        world.annotate(REFRESH, "mended");
+        world.settle(MOST);
+        for node in &world.nodes {
+            assert_eq!(world.runs(node)["b"].1, 777, "{node}");
+        }
+    }
+}
+
+/// As where it is no image any more.
+#[test]
+fn what_no_node_can_use_no_node_asks_for() {
+    let mut world = refreshed(1, &[], false);
+    world.registry.insert("b:1".to_owned(), 777);
+    world.registry.insert("c:1".to_owned(), 778);
+    unfit_for_arm(&mut world, "b:1", &Architecture::ALL);
+    world.annotate(REFRESH, "again");
+    world.settle(MOST);
+    assert_eq!(world.live.annotations[REFRESH_HANDLED], "again");
+    assert_eq!(world.requests, 10, "for c alone");
+    for node in &world.nodes {
+        assert_eq!(
+            (world.runs(node)["b"].1, world.runs(node)["c"].1),
+            (101, 778)
+        );
     }
 }
 

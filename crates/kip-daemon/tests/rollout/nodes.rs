@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
+use kip_daemon::architecture::Architecture;
 use kip_daemon::cluster::{ContainerState, Content, Failure, FailureKind, PodFacts};
+use kip_daemon::node_report::NodeReport;
 use kip_daemon::pods::{Interner, LeanPod};
 
 use super::world::{World, seconds};
@@ -58,6 +60,28 @@ impl World {
         self.put(name, facts);
     }
 
+    fn report(&self, node: &str) -> NodeReport {
+        let is_arm = self.arm.contains(node);
+        NodeReport {
+            architecture: if is_arm {
+                Architecture::Arm64
+            } else {
+                Architecture::Amd64
+            },
+            disk: None,
+        }
+    }
+
+    /// These nodes have been of arm64 all the time.
+    pub(crate) fn are_of_arm(&mut self, nodes: std::ops::Range<usize>) {
+        self.arm = self.nodes[nodes].iter().cloned().collect();
+        for name in self.pods.keys().cloned().collect::<Vec<_>>() {
+            let mut pod = self.pods[&name].clone();
+            pod.node_report = Some(self.report(&pod.node));
+            self.put(name, pod);
+        }
+    }
+
     /// Kubelet looks at the pods of its node: ends those that are to go, goes through the containers of the others.
     pub(crate) fn kubelet(&mut self, node: &str) {
         if self.silent.contains(node) {
@@ -78,6 +102,8 @@ impl World {
             }
             if !pod.taken_up {
                 pod.taken_up = true;
+                // In truth the init container's report comes a little later.
+                pod.node_report = Some(self.report(node));
                 self.put(name, pod);
                 continue;
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::jiff::Timestamp;
+use kip_daemon::answers::Unfit;
 use kip_daemon::cluster::{Cluster, ContainerState, Content, Duty, Live, PodFacts, Seen};
 use kip_daemon::config::Config;
 use kip_daemon::config::startup::Identity;
@@ -74,6 +75,10 @@ pub(crate) struct World {
     pub(crate) no_start: BTreeSet<String>,
     /// What there is nothing of for a node any more: node and reference.
     pub(crate) foreign: BTreeSet<(String, String)>,
+    /// What the registries have nothing of for some architectures.
+    pub(crate) unfit: Unfit,
+    /// Nodes of arm64; all others are of amd64.
+    pub(crate) arm: BTreeSet<String>,
     pub(crate) versions: u64,
     /// What must not be let go: node and reference.
     pub(crate) held: BTreeSet<(String, String)>,
@@ -212,6 +217,8 @@ impl World {
             bad_pods: BTreeSet::new(),
             no_start: BTreeSet::new(),
             foreign: BTreeSet::new(),
+            unfit: Unfit::default(),
+            arm: BTreeSet::new(),
             versions: 0,
             held: BTreeSet::new(),
             excused: BTreeSet::new(),
