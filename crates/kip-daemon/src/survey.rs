@@ -30,6 +30,9 @@ const RETRIES: Retries = Retries {
     longest_wait: Duration::from_secs(5),
 };
 
+/// A registry that is silent for so long is not waited for.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// So many characters of a reason are shown.
 const REASON_MAX: usize = 1000;
 
@@ -58,6 +61,7 @@ pub struct Unknown {
 pub fn client(registries: &Registries, ca_file: Option<&Path>) -> anyhow::Result<Client> {
     Ok(Client::new(Settings {
         retries: RETRIES,
+        idle_timeout: IDLE,
         ..registries::settings(&registries.plain_http, ca_file)?
     })?)
 }
