@@ -1,8 +1,14 @@
 //! Keeps a copy of each image that a workload uses in a registry of one's own, and points the workload at the copy.
 //!
+//! ```text
+//! review ──▶ scope: the images to copy, what is left alone ──▶ copies ──▶ answer ──▶ review
+//! ```
+//!
 //! Pure, without clock or I/O: [`naming`] gives each image its place among the copies, [`workload`] finds the images of an
-//! object, [`scope`] says what is left alone, [`review`] reads what the API server asks and writes the answer.
+//! object, [`scope`] says what is left alone, [`answer`] makes the answer of what came of each, [`review`] reads and writes
+//! what the API server sends and gets.
 
+pub mod answer;
 pub mod naming;
 pub mod review;
 pub mod scope;
