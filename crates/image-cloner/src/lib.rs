@@ -6,10 +6,12 @@
 //!
 //! Pure, without clock or I/O: [`naming`] gives each image its place among the copies, [`workload`] finds the images of an
 //! object, [`scope`] says what is left alone, [`answer`] makes the answer of what came of each, [`review`] reads and writes
-//! what the API server sends and gets.
+//! what the API server sends and gets, [`proofs`] remembers who may read what. At the edge: [`copies`] makes them.
 
 pub mod answer;
+pub mod copies;
 pub mod naming;
+pub mod proofs;
 pub mod review;
 pub mod scope;
 pub mod workload;

@@ -124,6 +124,11 @@ impl Naming {
         reference.registry() == &*self.registry && reference.repository().starts_with(&*self.path)
     }
 
+    /// Whether two images can have one name.
+    pub fn collides(&self) -> bool {
+        self.scheme == Scheme::Legacy
+    }
+
     /// Where the copy of an image is, with its tag.
     ///
     /// # Errors

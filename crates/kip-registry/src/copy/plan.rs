@@ -184,8 +184,8 @@ impl Planning<'_> {
                 limit,
             })));
         }
-        let missing: Vec<Option<Manifest>> = stream::iter(&wave)
-            .map(|named| job.missing(named))
+        let asked: Vec<_> = wave.iter().map(|named| job.missing(named)).collect();
+        let missing: Vec<Option<Manifest>> = stream::iter(asked)
             .buffered(job.parallel())
             .try_collect()
             .await?;
@@ -265,14 +265,14 @@ impl Planning<'_> {
     async fn referrers(&mut self, subjects: BTreeSet<&Digest>) -> Result<Vec<Named>, Error> {
         let job = self.job;
         let source = job.source;
-        let found: Vec<_> = stream::iter(subjects)
-            .map(|subject| async move {
-                let found = job
-                    .client
-                    .referrers(source.reference, subject, source.credentials)
-                    .await?;
-                Ok::<_, Error>((subject.clone(), found.manifests))
-            })
+        let ask = async |subject: &Digest| {
+            let asked = job
+                .client
+                .referrers(source.reference, subject, source.credentials);
+            Ok::<_, Error>((subject.clone(), asked.await?.manifests))
+        };
+        let asked: Vec<_> = subjects.into_iter().map(ask).collect();
+        let found: Vec<_> = stream::iter(asked)
             .buffered(job.parallel())
             .try_collect()
             .await?;

@@ -1,0 +1,254 @@
+//! Copies of images, each made once however many ask for it, and made to its end though nobody waits any more.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kip_image::{Digest, ParseError, Reference};
+use kip_registry::{Client, Credential, Kind, Options, Place, Progress, copy};
+use tokio::sync::{Semaphore, watch};
+
+use crate::naming::Naming;
+
+/// How copies are made.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where they are.
+    pub naming: Naming,
+    /// What belongs to them.
+    pub options: Options,
+    /// So many are made at a time.
+    pub at_once: usize,
+    /// For so long nobody asks again whether one is there.
+    pub fresh: Duration,
+}
+
+/// An image that is to be copied.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// As it is asked for: of this the copy's name is made.
+    pub reference: Reference,
+    /// What it stands for now: this is copied.
+    pub digest: Digest,
+    /// Who may read it, tried in order.
+    pub credentials: Arc<[Credential]>,
+}
+
+/// Why there is no copy. It is told to all who have asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CopyError {
+    /// There is no name for it.
+    #[error("there is no name for the copy: {0}")]
+    Name(ParseError),
+    /// A registry does not do its part.
+    #[error("{words}")]
+    Registry {
+        /// What has happened.
+        kind: Kind,
+        /// The same in plain words, with its causes.
+        words: String,
+    },
+    /// Another image has its name. Only legacy names collide.
+    #[error(
+        "{place} is the copy of another image ({found}), and is not overwritten (NAMING=legacy)"
+    )]
+    Taken {
+        /// The name.
+        place: Reference,
+        /// What is there.
+        found: Digest,
+    },
+    /// It has ended without a result.
+    #[error("the copy has broken off")]
+    BrokenOff,
+}
+
+/// The copy's name, with tag and digest.
+pub type Done = Result<Reference, CopyError>;
+
+/// Makes copies. Clones are the same one.
+#[derive(Clone)]
+pub struct Copier(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    settings: Settings,
+    /// Who may write the copies.
+    writers: Mutex<Arc<[Credential]>>,
+    running: Mutex<HashMap<Reference, watch::Receiver<Option<Done>>>>,
+    /// Copies that were there, and when that was found.
+    there: Mutex<HashMap<Reference, Instant>>,
+    slots: Semaphore,
+    made: AtomicU64,
+}
+
+impl Copier {
+    /// Copies by this client. The credentials are those of the copies' registry.
+    pub fn new(client: Client, settings: Settings, writers: Arc<[Credential]>) -> Self {
+        Self(Arc::new(Shared {
+            client,
+            slots: Semaphore::new(settings.at_once),
+            settings,
+            writers: Mutex::new(writers),
+            running: Mutex::default(),
+            there: Mutex::default(),
+            made: AtomicU64::new(0),
+        }))
+    }
+
+    /// The copies' registry has other credentials now.
+    pub fn set_writers(&self, writers: Arc<[Credential]>) {
+        *lock(&self.0.writers) = writers;
+    }
+
+    /// How many copies were made.
+    pub fn made(&self) -> u64 {
+        self.0.made.load(Ordering::Relaxed)
+    }
+
+    /// The copy of an image, made where it is not there. Who waits no longer drops the future; the copy goes on.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn copy_of(&self, source: Source) -> Done {
+        let place = self.0.settings.naming.place(&source.reference);
+        let place = place.map_err(CopyError::Name)?;
+        let copy = place.clone().with_digest(source.digest.clone());
+        if self.0.is_fresh(&copy) {
+            return Ok(copy);
+        }
+        let mut done = self.begin(&copy, place, source);
+        let result = done.wait_for(Option::is_some).await;
+        result.map_or(Err(CopyError::BrokenOff), |done| {
+            done.clone().unwrap_or(Err(CopyError::BrokenOff))
+        })
+    }
+
+    /// Somebody has looked for the copy and not found it: from now on that counts.
+    pub fn is_gone(&self, copy: &Reference) {
+        lock(&self.0.there).remove(copy);
+    }
+
+    /// Joins the copy that is being made, or begins it.
+    fn begin(
+        &self,
+        copy: &Reference,
+        place: Reference,
+        source: Source,
+    ) -> watch::Receiver<Option<Done>> {
+        let mut running = lock(&self.0.running);
+        if let Some(known) = running.get(copy).filter(|done| done.has_changed().is_ok()) {
+            return known.clone();
+        }
+        let (tx, rx) = watch::channel(None);
+        running.insert(copy.clone(), rx.clone());
+        let (shared, copy) = (self.0.clone(), copy.clone());
+        tokio::spawn(async move {
+            let made = shared.make(&place, &copy, &source).await;
+            if made.is_ok() {
+                shared.note(&copy);
+            }
+            // First the result, then the end: who comes in between joins it.
+            tx.send_replace(Some(made));
+            lock(&shared.running).remove(&copy);
+        });
+        rx
+    }
+}
+
+impl Shared {
+    fn is_fresh(&self, copy: &Reference) -> bool {
+        let there = lock(&self.there);
+        let found = there.get(copy);
+        found.is_some_and(|found| found.elapsed() < self.settings.fresh)
+    }
+
+    fn note(&self, copy: &Reference) {
+        let mut there = lock(&self.there);
+        there.retain(|_, found| found.elapsed() < self.settings.fresh);
+        there.insert(copy.clone(), Instant::now());
+    }
+
+    async fn make(&self, place: &Reference, copy: &Reference, source: &Source) -> Done {
+        // It is never closed.
+        let _slot = self.slots.acquire().await;
+        let writers = lock(&self.writers).clone();
+        match self.client.resolve(place, &writers).await {
+            Ok(found) if found.digest == source.digest => return Ok(copy.clone()),
+            Ok(found) if self.settings.naming.collides() => {
+                return Err(CopyError::Taken {
+                    place: place.clone(),
+                    found: found.digest,
+                });
+            }
+            Ok(found) => self.keep(place, found.digest, &writers).await?,
+            Err(error) if *error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(of(&error)),
+        }
+        self.bring(place, source, &writers).await?;
+        self.made.fetch_add(1, Ordering::Relaxed);
+        Ok(copy.clone())
+    }
+
+    /// What the tag stood for until now keeps a tag of its own: pods name it by its digest, and registries throw away what
+    /// has no tag.
+    async fn keep(
+        &self,
+        place: &Reference,
+        before: Digest,
+        writers: &[Credential],
+    ) -> Result<(), CopyError> {
+        let kept = self.settings.naming.kept(place, &before);
+        let kept = kept.map_err(CopyError::Name)?;
+        let pinned = place.clone().with_digest(before);
+        let manifest = self.client.manifest(&pinned, writers).await;
+        let manifest = manifest.map_err(|error| of(&error))?;
+        let written = self.client.put_manifest(&kept, &manifest, writers).await;
+        written.map(drop).map_err(|error| of(&error))
+    }
+
+    async fn bring(
+        &self,
+        place: &Reference,
+        source: &Source,
+        writers: &[Credential],
+    ) -> Result<(), CopyError> {
+        let pinned = source.reference.clone().with_digest(source.digest.clone());
+        let from = Place {
+            reference: &pinned,
+            credentials: &source.credentials,
+        };
+        let to = Place {
+            reference: place,
+            credentials: writers,
+        };
+        let copied = copy(
+            &self.client,
+            from,
+            to,
+            &self.settings.options,
+            &Progress::none(),
+        )
+        .await;
+        copied.map(drop).map_err(|error| of(&error))
+    }
+}
+
+fn of(error: &kip_registry::Error) -> CopyError {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        words = format!("{words}: {next}");
+        cause = next.source();
+    }
+    CopyError::Registry {
+        kind: error.kind().clone(),
+        words,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
