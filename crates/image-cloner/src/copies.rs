@@ -126,6 +126,25 @@ impl Copier {
         })
     }
 
+    /// The copy that is there, as its tag says; one request. For an original that cannot be asked for.
+    ///
+    /// # Errors
+    /// Where the copies' registry does not answer.
+    pub async fn find(&self, original: &Reference) -> Result<Option<Reference>, CopyError> {
+        let place = self
+            .0
+            .settings
+            .naming
+            .place(original)
+            .map_err(CopyError::Name)?;
+        let writers = lock(&self.0.writers).clone();
+        match self.0.client.resolve(&place, &writers).await {
+            Ok(found) => Ok(Some(place.with_digest(found.digest))),
+            Err(error) if *error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(of(&error)),
+        }
+    }
+
     /// Somebody has looked for the copy and not found it: from now on that counts.
     pub fn is_gone(&self, copy: &Reference) {
         lock(&self.0.there).remove(copy);

@@ -6,12 +6,15 @@
 //!
 //! Pure, without clock or I/O: [`naming`] gives each image its place among the copies, [`workload`] finds the images of an
 //! object, [`scope`] says what is left alone, [`answer`] makes the answer of what came of each, [`review`] reads and writes
-//! what the API server sends and gets, [`proofs`] remembers who may read what. At the edge: [`copies`] makes them.
+//! what the API server sends and gets, [`proofs`] remembers who may read what. At the edge:
+//! [`originals`] asks for them, [`copies`] makes copies, [`service`] answers a request by all of these.
 
 pub mod answer;
 pub mod copies;
 pub mod naming;
+pub mod originals;
 pub mod proofs;
 pub mod review;
 pub mod scope;
+pub mod service;
 pub mod workload;

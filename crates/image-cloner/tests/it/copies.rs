@@ -96,7 +96,8 @@ async fn what_a_hundred_ask_for_is_copied_once_and_then_nobody_is_asked() {
     assert_eq!(stage.there(&first).await, Some(source.digest.clone()));
     // Both are away, and the copy is known to be there.
     let again = copier.clone();
-    drop(stage);
+    crate::end(stage.source);
+    crate::end(stage.target);
     assert_eq!(again.copy_of(source.clone()).await.unwrap(), first);
     again.is_gone(&first);
     let error = again.copy_of(source).await.unwrap_err();

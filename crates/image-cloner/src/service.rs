@@ -1,0 +1,159 @@
+//! One request from its beginning to its answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use kip_image::{Keyring, Reference};
+use kip_registry::Kind;
+use tokio::time::{Instant, timeout_at};
+
+use crate::answer::{self, Object, Outcome, Rules};
+use crate::copies::{Copier, Source};
+use crate::naming::Naming;
+use crate::originals::{Original, Originals, Reader};
+use crate::review::{Answer, Asked, Request};
+use crate::scope::Scope;
+use crate::workload::Kind as WorkloadKind;
+
+/// What becomes of an image whose original is away, when nothing proves that who asks may read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unproven {
+    /// It stays as it is.
+    Keep,
+    /// It is given the copy: for registries whose images all may be read by all.
+    Give,
+}
+
+/// What the settings say.
+pub struct Service {
+    /// What is left alone.
+    pub scope: Scope,
+    /// Where copies are.
+    pub naming: Naming,
+    /// What is answered.
+    pub rules: Rules,
+    /// What is given without a proof.
+    pub unproven: Unproven,
+    /// Asks for the originals.
+    pub originals: Originals,
+    /// Makes the copies.
+    pub copier: Copier,
+}
+
+/// The credentials of the pods of an object.
+#[derive(Debug, Default)]
+pub struct PodSecrets {
+    /// Those that kubelet would have.
+    pub keyring: Keyring,
+    /// The pull secrets of the pods' service account.
+    pub account: Vec<String>,
+}
+
+impl Service {
+    /// Answers before the deadline. Copies that take longer go on.
+    pub async fn answer(
+        self: &Arc<Self>,
+        asked: &Asked,
+        secrets: &PodSecrets,
+        deadline: Instant,
+    ) -> Answer {
+        let request = &asked.request;
+        let task = match self.scope.task(request, &self.naming) {
+            Ok(task) => task,
+            Err(why) => return answer::left_alone(why),
+        };
+        let Some(kind) = WorkloadKind::of(&request.kind.group, &request.kind.kind) else {
+            return Answer::default();
+        };
+        // The same image in two containers is one.
+        let mut distinct: Vec<&Reference> = task.wanted.iter().map(|it| &it.reference).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let is_dry = request.dry_run == Some(true);
+        let outcomes = distinct.iter().map(async |reference| {
+            let reader = Reader::new(&secrets.keyring, reference);
+            let (service, reference) = (Arc::clone(self), (*reference).clone());
+            // A task of its own: what is begun goes on when the time is over, and the next request finds it done.
+            let outcome =
+                tokio::spawn(async move { service.outcome(&reference, reader, is_dry).await });
+            match timeout_at(deadline, outcome).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(error)) => Outcome::Failed(format!("it has broken off: {error}")),
+                Err(_) => Outcome::Late,
+            }
+        });
+        let outcomes = join_all(outcomes).await;
+        let by_reference: HashMap<&Reference, Outcome> =
+            distinct.into_iter().zip(outcomes).collect();
+        let in_order = task
+            .wanted
+            .iter()
+            .filter_map(|it| by_reference.get(&it.reference).cloned());
+        let in_order: Vec<Outcome> = in_order.collect();
+        answer::answer(
+            object(request, kind, secrets),
+            &task,
+            &in_order,
+            &self.rules,
+        )
+    }
+
+    async fn outcome(&self, reference: &Reference, reader: Reader, is_dry: bool) -> Outcome {
+        let error = match self.originals.of(reference, &reader).await {
+            Original::There(digest) => {
+                let source = Source {
+                    reference: reference.clone(),
+                    digest,
+                    credentials: Arc::from(reader.credentials),
+                };
+                return self.copied(source, is_dry).await;
+            }
+            Original::Denied(error) => return Outcome::Failed(error.to_string()),
+            Original::Gone(error) => error,
+        };
+        let copy = match self.copier.find(reference).await {
+            Ok(Some(copy)) => copy,
+            Ok(None) => return Outcome::Failed(format!("{error}, and there is no copy of it")),
+            Err(second) => return Outcome::Failed(format!("{error}; {second}")),
+        };
+        let is_proven = copy
+            .digest()
+            .is_some_and(|digest| self.originals.is_proven(reference, digest, &reader));
+        if is_proven || self.unproven == Unproven::Give {
+            return Outcome::There(copy);
+        }
+        let what = if *error.kind() == Kind::NotFound {
+            "gone"
+        } else {
+            "not to be reached"
+        };
+        Outcome::Failed(format!(
+            "the original is {what}, and nothing shows that these pods may read it: {error}"
+        ))
+    }
+
+    async fn copied(&self, source: Source, is_dry: bool) -> Outcome {
+        if is_dry {
+            // Nothing may come of it: the name is what it would be.
+            let place = self.naming.place(&source.reference);
+            return match place {
+                Ok(place) => Outcome::There(place.with_digest(source.digest)),
+                Err(error) => Outcome::Failed(error.to_string()),
+            };
+        }
+        match self.copier.copy_of(source).await {
+            Ok(copy) => Outcome::There(copy),
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+}
+
+fn object<'a>(request: &'a Request, kind: WorkloadKind, secrets: &'a PodSecrets) -> Object<'a> {
+    Object {
+        kind,
+        operation: request.operation,
+        value: &request.object,
+        account_secrets: &secrets.account,
+    }
+}
