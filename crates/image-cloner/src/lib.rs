@@ -7,7 +7,8 @@
 //! Pure, without clock or I/O: [`naming`] gives each image its place among the copies, [`workload`] finds the images of an
 //! object, [`scope`] says what is left alone, [`answer`] makes the answer of what came of each, [`review`] reads and writes
 //! what the API server sends and gets, [`proofs`] remembers who may read what. At the edge:
-//! [`originals`] asks for them, [`copies`] makes copies, [`service`] answers a request by all of these.
+//! [`originals`] asks for them, [`copies`] makes copies, [`secrets`] reads what the
+//! pods may show, [`service`] answers a request by all of these, [`server`] is where it comes in.
 
 pub mod answer;
 pub mod copies;
@@ -16,5 +17,7 @@ pub mod originals;
 pub mod proofs;
 pub mod review;
 pub mod scope;
+pub mod secrets;
+pub mod server;
 pub mod service;
 pub mod workload;

@@ -11,6 +11,7 @@
 mod support;
 
 mod copies;
+mod reviews;
 mod service;
 
 use std::net::TcpListener;

@@ -91,7 +91,13 @@ impl Stage {
     }
 }
 
-fn service(client: &Client, target: &str) -> Service {
+/// One that speaks to no registry without TLS.
+pub(crate) fn client_of_nobody() -> Client {
+    client([])
+}
+
+/// Copies to this registry.
+pub(crate) fn service(client: &Client, target: &str) -> Service {
     let naming = Naming::new(&format!("{target}/backup"), "", Scheme::Path).unwrap();
     let settings = Settings {
         naming: naming.clone(),

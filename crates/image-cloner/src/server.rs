@@ -1,0 +1,122 @@
+//! The webhook's addresses: `POST /clone-image` and `GET /readyz`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, RawQuery};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::review::{self, Answer, Asked};
+use crate::secrets::Secrets;
+use crate::service::Service;
+
+/// A request has the object twice at most, each no larger than etcd takes, and little else.
+const BODY: usize = 8 * 1024 * 1024;
+/// How long the API server waits where it does not say: its default.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// So much earlier the answer is on its way.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// What the addresses need.
+#[derive(Clone)]
+pub struct App {
+    /// Answers.
+    pub service: Arc<Service>,
+    /// Reads pull secrets.
+    pub secrets: Arc<Secrets>,
+}
+
+/// All addresses.
+pub fn router(app: App) -> Router {
+    let clone_image =
+        async move |query: RawQuery, body: Bytes| clone_image(&app, query, &body).await;
+    Router::new()
+        .route("/clone-image", post(clone_image))
+        .route("/readyz", get(async || "OK"))
+        .layer(DefaultBodyLimit::max(BODY))
+}
+
+async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Response {
+    let deadline = Instant::now() + time_of(query.as_deref());
+    let asked = match review::read(body) {
+        Ok(asked) => asked,
+        Err(error) => {
+            let words = words(&error);
+            warn!(words, "a request is no review");
+            return (StatusCode::BAD_REQUEST, format!("{words}\n")).into_response();
+        }
+    };
+    let request = &asked.request;
+    let secrets = app.secrets.of(request).await;
+    let answer = app.service.answer(&asked, &secrets, deadline).await;
+    tell(&asked, &answer);
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, asked.answered(&answer)).into_response()
+}
+
+/// How long the answer may take. The API server says how long it waits, as `timeout=10s`.
+fn time_of(query: Option<&str>) -> Duration {
+    let mut parameters = query.unwrap_or_default().split('&');
+    let timeout = parameters.find_map(|it| it.strip_prefix("timeout="));
+    let nanoseconds = timeout.and_then(|text| kip_sleep::duration::parse(text.as_bytes()).ok());
+    let timeout = nanoseconds.and_then(|it| u64::try_from(it).ok());
+    let timeout = timeout.map_or(TIMEOUT, Duration::from_nanos);
+    // Of a second that is all there is, a half is left.
+    timeout.saturating_sub(MARGIN).max(timeout / 2)
+}
+
+fn tell(asked: &Asked, answer: &Answer) {
+    let request = &asked.request;
+    let (kind, namespace, name) = (&request.kind.kind, &request.namespace, &request.name);
+    let told: Vec<String> = answer
+        .annotations
+        .iter()
+        .map(|(key, text)| format!("{key}: {text}"))
+        .collect();
+    let refused = answer.refusal.is_some();
+    info!(
+        kind,
+        namespace,
+        name,
+        refused,
+        detail = told.join("; "),
+        "answered"
+    );
+}
+
+fn words(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |words, cause| {
+        format!("{words}: {cause}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_takes_a_second_less_than_the_api_server_waits() {
+        let seconds = |query| time_of(query).as_secs_f64();
+        let cases = [
+            (None, 9.0),
+            (Some(""), 9.0),
+            (Some("timeout=30s"), 29.0),
+            (Some("a=b&timeout=2s"), 1.0),
+            (Some("timeout=1s"), 0.5),
+            (Some("timeout=1m0s"), 59.0),
+            (Some("timeout=-1s"), 9.0),
+            (Some("timeout=soon"), 9.0),
+        ];
+        for (query, expected) in cases {
+            let found = seconds(query);
+            assert!((found - expected).abs() < 1e-9, "{query:?}: {found}");
+        }
+    }
+}
