@@ -8,7 +8,8 @@
 //! object, [`scope`] says what is left alone, [`answer`] makes the answer of what came of each, [`review`] reads and writes
 //! what the API server sends and gets, [`proofs`] remembers who may read what. At the edge:
 //! [`originals`] asks for them, [`copies`] makes copies, [`secrets`] reads what the
-//! pods may show, [`service`] answers a request by all of these, [`server`] is where it comes in.
+//! pods may show, [`service`] answers a request by all of these, [`server`] is where it comes in,
+//! by [`tls`].
 
 pub mod answer;
 pub mod copies;
@@ -20,4 +21,5 @@ pub mod scope;
 pub mod secrets;
 pub mod server;
 pub mod service;
+pub mod tls;
 pub mod workload;

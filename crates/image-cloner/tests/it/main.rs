@@ -13,6 +13,7 @@ mod support;
 mod copies;
 mod reviews;
 mod service;
+mod tls;
 
 use std::net::TcpListener;
 use std::thread;
