@@ -11,7 +11,7 @@
 //!   no tag. A source's tag that begins with `kept_` is `kept_t_` and that tag.
 //!
 //! Where the whole is longer than registries take, or where they take one part only, the place of `HOST/REPOSITORY` has
-//! [`flat`] names: a few readable words and the whole SHA-256 of `HOST/REPOSITORY`.
+//! a flat name: a few readable words and the whole SHA-256 of `HOST/REPOSITORY`.
 //!
 //! [`Scheme::Legacy`] is what image-cloner did first: the last part of the repository alone. Such names collide.
 
