@@ -88,10 +88,14 @@ pub struct Unfit(pub BTreeMap<String, BTreeSet<Architecture>>);
 
 impl Unfit {
     /// Whether nodes of this architecture must not ask for the image: they would put what they cannot use into the place of
-    /// what they have. Of a node whose architecture is not known nothing is risked.
+    /// what they have. A node whose architecture is not known asks for what is for some.
     pub fn has(&self, name: &str, architecture: Option<Architecture>) -> bool {
         let unfit = self.0.get(name).filter(|unfit| !unfit.is_empty());
-        unfit.is_some_and(|unfit| architecture.is_none_or(|it| unfit.contains(&it)))
+        let is_for_nobody = |unfit: &BTreeSet<_>| unfit.len() == Architecture::ALL.len();
+        unfit.is_some_and(|unfit| match architecture {
+            Some(architecture) => unfit.contains(&architecture),
+            None => is_for_nobody(unfit),
+        })
     }
 
     /// The same without the images that are for all.

@@ -1,43 +1,47 @@
 //! What was asked of whom: the API server's audit log and the registry's access log.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 
-/// Reads what is added to a file from now on.
+/// Reads what is added to a file from now on, also where that is moved away and begun anew.
 struct Tail {
     path: PathBuf,
+    file: File,
     start: u64,
 }
 
 impl Tail {
     fn open(path: &Path) -> Result<Self> {
-        let start = std::fs::metadata(path)
-            .with_context(|| path.display().to_string())?
-            .len();
+        let file = File::open(path).with_context(|| path.display().to_string())?;
         Ok(Self {
             path: path.to_owned(),
-            start,
+            start: file.metadata()?.len(),
+            file,
         })
     }
 
     fn text(&self) -> Result<String> {
-        let mut file = File::open(&self.path)?;
-        let length = file.metadata()?.len();
-        // A log that was rotated in between begins anew.
-        file.seek(SeekFrom::Start(if length < self.start {
-            0
-        } else {
-            self.start
-        }))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let mut bytes = rest(&self.file, self.start)?;
+        let now = File::open(&self.path)?;
+        if now.metadata()?.ino() != self.file.metadata()?.ino() {
+            bytes.extend(rest(&now, 0)?);
+        }
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+/// What a file has from there on; all of it where it is shorter by now.
+fn rest(file: &File, start: u64) -> Result<Vec<u8>> {
+    let length = file.metadata()?.len();
+    let start = if length < start { 0 } else { start };
+    let mut bytes = vec![0; usize::try_from(length - start)?];
+    file.read_exact_at(&mut bytes, start)?;
+    Ok(bytes)
 }
 
 /// The API server's audit log.

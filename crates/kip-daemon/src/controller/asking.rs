@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use super::{Controller, Memory, Role};
 use crate::answers::{Answers, NoAnswer, Question, Why};
 use crate::api_error::ApiError;
-use crate::cluster::{Cluster, Duty, Seen};
+use crate::cluster::{Cluster, Content, Duty, Seen};
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::config::rollout::{Fallback, Refresh};
@@ -84,7 +84,7 @@ impl Controller {
         let is_wanted = |known: &Known, image: &Image| {
             let is_missing = status.missing_on(&image.name) > 0;
             // Somebody may have mended it.
-            let is_refused = matches!(known.of(&image.image), Some(Err(_)));
+            let is_refused = matches!(known.of(&image.image), Some(Err(no)) if no.why.is_decided());
             is_missing || is_refused || (!is_summed_up && known.inspected(&image.image).is_none())
         };
         let images: BTreeMap<String, String> = config
@@ -108,10 +108,16 @@ impl Controller {
             return;
         }
         memory.known.note(&answers);
+        let config = self.source.in_force();
+        let contents = config.map(|config| memory.known.contents(config));
+        let contents = contents.unwrap_or_default();
         for (name, image) in &answers.question.images {
-            // What has not changed was looked into before.
-            let unfit = answers.unfit.0.entry(name.clone());
-            unfit.or_insert_with(|| memory.known.absent(image));
+            let digest = answers.digests.get(name).map(|digest| Content::of(digest));
+            // What has not changed was looked into before. What that says is not true of another content.
+            if digest.is_some() && contents.get(image).copied() == digest {
+                let unfit = answers.unfit.0.entry(name.clone());
+                unfit.or_insert_with(|| memory.known.absent(image));
+            }
         }
         self.metrics.answers(&memory.known.counts());
         let named = self.source.in_force().into_iter();

@@ -54,7 +54,7 @@ impl Rollout<'_> {
                     digests,
                     unfit,
                 } = self.decide(answers);
-                let is_silence = digests.is_empty() && !answers.is_decided();
+                let is_silence = answers.digests.is_empty() && !answers.is_decided();
                 round.digests = digests;
                 round.unfit = unfit;
                 if images.is_empty() {

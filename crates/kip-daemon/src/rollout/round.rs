@@ -157,6 +157,7 @@ impl Round {
         self.answers.clear();
         self.images = None;
         self.digests.clear();
+        self.unfit = Unfit::default();
     }
 
     /// The node is not brought further in this round.

@@ -136,6 +136,21 @@ fn what_no_node_can_use_no_node_asks_for() {
     }
 }
 
+/// That no node can use it is an answer, too: the refresh is done.
+#[test]
+fn a_refresh_of_nothing_that_nodes_can_use_is_done() {
+    let mut world = World::new(1, 10, config(&refreshed_by("b=b:1", "digest")), registry());
+    world.annotate(REFRESH, "first");
+    world.settle(MOST);
+    world.registry.insert("b:1".to_owned(), 777);
+    unfit_for_arm(&mut world, "b:1", &Architecture::ALL);
+    world.requests = 0;
+    world.annotate(REFRESH, "again");
+    world.settle(MOST);
+    assert_eq!(world.live.annotations[REFRESH_HANDLED], "again");
+    assert_eq!(world.requests, 0);
+}
+
 #[test]
 fn what_has_changed_and_does_not_arrive_is_asked_for_again_the_next_time() {
     each_seed(20, |seed| {
