@@ -1,7 +1,6 @@
 //! Copies of images, each made once however many ask for it, and made to its end though nobody waits any more.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use kip_registry::{Client, Credential, Kind, Options, Place, Progress, copy};
 use tokio::sync::{Semaphore, watch};
 
 use crate::naming::Naming;
+use crate::words;
 
 /// How copies are made.
 #[derive(Debug, Clone)]
@@ -256,15 +256,9 @@ impl Shared {
 }
 
 fn of(error: &kip_registry::Error) -> CopyError {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        words = format!("{words}: {next}");
-        cause = next.source();
-    }
     CopyError::Registry {
         kind: error.kind().clone(),
-        words,
+        words: words::of(error),
     }
 }
 

@@ -22,4 +22,5 @@ pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod tls;
+mod words;
 pub mod workload;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::review::{self, Answer, Asked};
 use crate::secrets::Secrets;
 use crate::service::Service;
+use crate::words;
 
 /// A request has the object twice at most, each no larger than etcd takes, and little else.
 const BODY: usize = 8 * 1024 * 1024;
@@ -47,7 +48,7 @@ async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Respo
     let asked = match review::read(body) {
         Ok(asked) => asked,
         Err(error) => {
-            let words = words(&error);
+            let words = words::of(&error);
             warn!(words, "a request is no review");
             return (StatusCode::BAD_REQUEST, format!("{words}\n")).into_response();
         }
@@ -88,13 +89,6 @@ fn tell(asked: &Asked, answer: &Answer) {
         detail = told.join("; "),
         "answered"
     );
-}
-
-fn words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |words, cause| {
-        format!("{words}: {cause}")
-    })
 }
 
 #[cfg(test)]

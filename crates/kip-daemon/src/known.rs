@@ -175,6 +175,19 @@ impl Known {
         self.bad_secrets = answers.bad_secrets.clone();
     }
 
+    /// Adds to the answers which nodes cannot use what has not changed: it was looked into before. What that says is not
+    /// true of another content.
+    pub fn complete(&self, answers: &mut Answers, config: &Config) {
+        let contents = self.contents(config);
+        for (name, image) in &answers.question.images {
+            let digest = answers.digests.get(name).map(|digest| Content::of(digest));
+            if digest.is_some() && contents.get(image).copied() == digest {
+                let unfit = answers.unfit.0.entry(name.clone());
+                unfit.or_insert_with(|| self.absent(image));
+            }
+        }
+    }
+
     /// Takes in what a reference is.
     pub fn note_inspected(&mut self, reference: String, inspected: Inspected) {
         let is_new = self.inspected.get(&reference) != Some(&inspected);

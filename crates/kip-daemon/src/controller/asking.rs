@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use super::{Controller, Memory, Role};
 use crate::answers::{Answers, NoAnswer, Question, Why};
 use crate::api_error::ApiError;
-use crate::cluster::{Cluster, Content, Duty, Seen};
+use crate::cluster::{Cluster, Duty, Seen};
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::config::rollout::{Fallback, Refresh};
@@ -108,34 +108,11 @@ impl Controller {
             return;
         }
         memory.known.note(&answers);
-        let config = self.source.in_force();
-        let contents = config.map(|config| memory.known.contents(config));
-        let contents = contents.unwrap_or_default();
-        for (name, image) in &answers.question.images {
-            let digest = answers.digests.get(name).map(|digest| Content::of(digest));
-            // What has not changed was looked into before. What that says is not true of another content.
-            if digest.is_some() && contents.get(image).copied() == digest {
-                let unfit = answers.unfit.0.entry(name.clone());
-                unfit.or_insert_with(|| memory.known.absent(image));
-            }
+        if let Some(config) = self.source.in_force() {
+            memory.known.complete(&mut answers, config);
         }
         self.metrics.answers(&memory.known.counts());
-        let named = self.source.in_force().into_iter();
-        let named = named.flat_map(|config| &config.groups);
-        let named: Vec<&String> = named.flat_map(|group| &group.pull_secrets).collect();
-        for (secret, why) in &answers.bad_secrets {
-            // One of the service account may be for nothing of the list.
-            if answers.unanswered.is_empty() && !named.contains(&secret) {
-                debug!(
-                    secret,
-                    why, "a pull secret that nobody needs cannot be used"
-                );
-                continue;
-            }
-            let text = format!("the pull secret {secret} cannot be used to ask registries: {why}");
-            self.notices
-                .tell(Reason::PullSecretUnusable, secret.as_str(), text);
-        }
+        self.tell_bad_secrets(&answers);
         let question = &answers.question;
         let (asked, answered) = (question.images.len(), answers.digests.len());
         if !question.is_of_refresh() {
@@ -150,6 +127,25 @@ impl Controller {
         // Else they are for a part, or for a list that is not in force any more.
         if is_for_us {
             memory.cluster.answers = Some(answers);
+        }
+    }
+
+    fn tell_bad_secrets(&self, answers: &Answers) {
+        let groups = self.source.in_force().into_iter();
+        let groups = groups.flat_map(|config| &config.groups);
+        let named: Vec<&String> = groups.flat_map(|group| &group.pull_secrets).collect();
+        for (secret, why) in &answers.bad_secrets {
+            // One of the service account may be for nothing of the list.
+            if answers.unanswered.is_empty() && !named.contains(&secret) {
+                debug!(
+                    secret,
+                    why, "a pull secret that nobody needs cannot be used"
+                );
+                continue;
+            }
+            let text = format!("the pull secret {secret} cannot be used to ask registries: {why}");
+            self.notices
+                .tell(Reason::PullSecretUnusable, secret.as_str(), text);
         }
     }
 

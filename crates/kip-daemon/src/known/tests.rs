@@ -133,6 +133,24 @@ fn what_stands_for_the_same_as_before_the_restart_is_not_looked_into_again() {
 }
 
 #[test]
+fn what_was_looked_into_counts_for_its_own_content_and_for_no_other() {
+    let known = learnt();
+    let answered = |letter: char| Answers {
+        question: Question::of_new([("a".to_owned(), "r.example/a:1".to_owned())].into()),
+        digests: [("a".to_owned(), digest(letter).to_string())].into(),
+        unanswered: BTreeMap::new(),
+        unfit: Unfit::default(),
+        bad_secrets: BTreeMap::new(),
+    };
+    let is_unfit = |letter| {
+        let mut answers = answered(letter);
+        known.complete(&mut answers, &config(LIST));
+        answers.unfit.has("a", Some(Architecture::Arm64))
+    };
+    assert!(is_unfit('a') && !is_unfit('c'));
+}
+
+#[test]
 fn what_failed_may_be_asked_again_and_what_left_the_list_is_forgotten() {
     let mut known = Known::default();
     let images = [("a", "r.example/a:1"), ("b", "r.example/b:1")];
