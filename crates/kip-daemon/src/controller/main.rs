@@ -10,7 +10,7 @@ use tracing::info;
 use super::{Controller, Link, Memory, Role};
 use crate::apply::Writer;
 use crate::architecture::Architecture;
-use crate::cluster::{Cluster, Seen};
+use crate::cluster::{Cluster, PodFacts, Seen};
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::config::rollout::Refresh;
@@ -315,7 +315,7 @@ impl Controller {
             return;
         }
         let pods = memory.cluster.pods.values();
-        let pods = pods.filter_map(|pod| Some(pod.node_report?.architecture));
+        let pods = pods.filter_map(PodFacts::architecture);
         let nodes: BTreeSet<Architecture> = pods.chain(parts.0.keys().copied()).collect();
         for image in config.images() {
             for architecture in memory.known.absent(&image.image).intersection(&nodes) {

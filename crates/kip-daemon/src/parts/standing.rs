@@ -131,9 +131,7 @@ pub fn standing(group: &Group, content: &str, cluster: &Cluster, long_ago: Times
                 lacking.map(|(name, _)| name.clone()).collect()
             };
             let node_facts = Node {
-                architecture: pods
-                    .iter()
-                    .find_map(|pod| Some(pod.node_report?.architecture)),
+                architecture: pods.iter().find_map(|pod| pod.architecture()),
                 is_settled: holder.is_some_and(|pod| is_settled(pod)),
                 is_silent: pods
                     .iter()
