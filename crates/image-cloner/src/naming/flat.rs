@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kip_image::Reference;
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
 
 /// So many characters of words at most.
 const WORDS: usize = 40;
@@ -13,7 +13,7 @@ pub(super) const LONGEST: usize = WORDS + 1 + 64;
 
 /// The name for this registry and repository, and for no other. It is one part; all others have at least two.
 pub(super) fn part(source: &Reference) -> String {
-    let hash = hex(&Sha256::digest(source.name().as_bytes()));
+    let hash = hash(source.name());
     let words = words(source.repository());
     format!("{words}-{hash}")
 }
@@ -33,6 +33,11 @@ fn words(repository: &str) -> String {
         }
     }
     text
+}
+
+/// The SHA-256 of a text.
+pub(super) fn hash(text: &str) -> String {
+    hex(digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 /// Small letters, two for each byte.

@@ -21,7 +21,6 @@ mod host;
 mod tests;
 
 use kip_image::{DEFAULT_REGISTRY, DEFAULT_TAG, Digest, ParseError, Reference};
-use sha2::{Digest as _, Sha256};
 
 /// How names are made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -202,5 +201,5 @@ fn kept(digest: &Digest) -> String {
 
 /// What is too long for a tag. No tag reads as a digest, for that has a colon.
 fn hashed(text: &str) -> String {
-    format!("{KEPT}h_{}", flat::hex(&Sha256::digest(text.as_bytes())))
+    format!("{KEPT}h_{}", flat::hash(text))
 }
