@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use kip_image::{Digest, Keyring, Match, Reference};
+use kip_image::{Digest, Keyring, Reference};
 use kip_registry::{Client, Credential, Error, Kind};
 
 use crate::proofs::{Claim, Proofs};
@@ -39,11 +39,10 @@ pub enum Original {
 impl Reader {
     /// Who has these pull secrets.
     pub fn new(keyring: &Keyring, reference: &Reference) -> Self {
-        let known = keyring.lookup(reference).map(Match::credential);
-        let known: Vec<_> = known.filter(|it| !it.is_empty()).collect();
-        let parts = known.iter().flat_map(|it| {
-            let token = it.identity_token().unwrap_or_default();
-            [it.username(), it.password(), token]
+        let credentials = Credential::all_for(reference, keyring);
+        let parts = credentials.iter().flat_map(|it| match it {
+            Credential::Basic { user, password } => ["user", user, password],
+            Credential::IdentityToken { token, .. } => ["token", "", token],
         });
         let mark = parts.flat_map(|part| {
             // Lengths keep a name's end from being read as a password's beginning.
@@ -52,7 +51,7 @@ impl Reader {
         });
         Self {
             mark: mark.collect(),
-            credentials: known.into_iter().map(Credential::from).collect(),
+            credentials,
         }
     }
 

@@ -9,8 +9,6 @@ use kip_image::{Keyring, PullSecret, Reference, SecretError, SecretType};
 use kip_registry::Credential;
 use serde::Deserialize;
 
-use crate::registries;
-
 /// What a file has.
 #[derive(Debug, Default)]
 pub struct DockerConfig {
@@ -95,7 +93,7 @@ impl DockerConfig {
 
     /// The credentials for an image, in the order in which to try them.
     pub fn credentials(&self, reference: &Reference) -> Vec<Credential> {
-        registries::credentials(&self.keyring, reference)
+        Credential::all_for(reference, &self.keyring)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use kip_image::{Keyring, Match, Reference};
 
 /// So much of a user's name is quoted: some registries take a token there.
 const USER_MAX: usize = 32;
@@ -44,6 +45,13 @@ impl Credential {
             user: None,
             token: token.into(),
         }
+    }
+
+    /// Those that pull secrets have for an image, in the order in which to try them.
+    pub fn all_for(image: &Reference, keyring: &Keyring) -> Vec<Self> {
+        let known = keyring.lookup(image).map(Match::credential);
+        // `docker login` leaves an empty entry behind where a helper keeps the rest.
+        known.filter(|it| !it.is_empty()).map(Self::from).collect()
     }
 
     /// What may be told of it: its kind and its user.

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kip_image::{Digest, Keyring, Match, Reference};
+use kip_image::{Digest, Keyring, Reference};
 use kip_registry::{Client, Credential, Proxies, RateLimit, Retries, Settings};
 use kube::api::Api;
 use tokio::task::AbortHandle;
@@ -224,7 +224,7 @@ fn inspections<'a>(
             );
             return None;
         }
-        let credentials = credentials(keyring, &reference);
+        let credentials = Credential::all_for(&reference, keyring);
         match inspect::inspect(client, &reference, &credentials).await {
             Ok(inspected) => Some((image, Ok(Box::new(inspected)))),
             Err(error @ inspect::Error::NoImage { .. }) => {
@@ -283,16 +283,6 @@ async fn answers(
     }
 }
 
-/// The credentials for an image, in the order in which to try them.
-pub fn credentials(keyring: &Keyring, reference: &Reference) -> Vec<Credential> {
-    let known = keyring.lookup(reference).map(Match::credential);
-    // `docker login` leaves an empty entry behind where a helper keeps the rest.
-    known
-        .filter(|known| !known.is_empty())
-        .map(Credential::from)
-        .collect()
-}
-
 async fn digest(
     client: &Client,
     keyring: &Keyring,
@@ -307,7 +297,7 @@ async fn digest(
         let why = Why::Unreachable;
         return Err(NoAnswer { why, words });
     }
-    let credentials = credentials(keyring, &reference);
+    let credentials = Credential::all_for(&reference, keyring);
     match client.resolve(&reference, &credentials).await {
         Ok(resolved) => {
             debug!(image, digest = %resolved.digest, "the registry has answered");
