@@ -5,12 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-hack/build.sh [PLATFORM[,PLATFORM]…]   builds kip-daemon and kip-sleep into bin/PLATFORM/
+hack/build.sh [PLATFORM[,PLATFORM]…]   builds kip-daemon, kip-sleep and image-cloner into bin/PLATFORM/
 
   PLATFORM   linux/amd64 or linux/arm64 (default: this machine's)
   help       this text
 
-bin/kip-daemon and bin/kip-sleep are links to this machine's own.
+bin/kip-daemon, bin/kip-sleep and bin/image-cloner are links to this machine's own.
 Programs for another processor need its Rust target, which rustup brings, and one of these:
   gcc   Debian's cross compiler (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross), which is installed for root
   zig   cargo-zigbuild with Zig (pip install cargo-zigbuild brings both)
@@ -32,10 +32,15 @@ has_target() {
 # variable PREFIX TARGET SUFFIX: the name under which cargo reads a target's setting.
 variable() { printf '%s_%s_%s' "$1" "$(tr 'a-z-' 'A-Z_' <<<"$2")" "$3"; }
 
-# install_programs PLATFORM KIP-DAEMON KIP-SLEEP
+# What is built for each platform; kip-sleep is one more, built in a way of its own.
+programs=(kip-daemon image-cloner)
+packages=("${programs[@]/#/-p}")
+
+# install_programs PLATFORM FOLDER KIP-SLEEP: those of the folder, and kip-sleep.
 install_programs() {
+  local program
   mkdir -p "bin/$1"
-  install -m 0755 "$2" "bin/$1/kip-daemon"
+  for program in "${programs[@]}"; do install -m 0755 "$2/$program" "bin/$1/$program"; done
   install -m 0755 "$3" "bin/$1/kip-sleep"
 }
 
@@ -43,7 +48,7 @@ install_programs() {
 
 # The musl target is used where it can be had, else static glibc.
 build_here() { # PLATFORM ARCHITECTURE
-  local musl=$2-unknown-linux-musl gnu=$2-unknown-linux-gnu target
+  local musl=$2-unknown-linux-musl gnu=$2-unknown-linux-gnu target program
   if has_target "$musl"; then
     target=$musl
     # The TLS library has some C in it that needs a compiler but no C library: any will do.
@@ -55,12 +60,11 @@ build_here() { # PLATFORM ARCHITECTURE
     say "the target $musl cannot be had, building against static glibc"
     export "$(variable CARGO_TARGET "$gnu" RUSTFLAGS)=-C target-feature=+crt-static"
   fi
-  cargo build --release --locked --target "$target" -p kip-daemon
+  cargo build --release --locked --target "$target" "${packages[@]}"
   # Without a target folder of its own: its link arguments are for the host's target.
   cargo build --profile sleep --locked -p kip-sleep --features freestanding
-  install_programs "$1" "$out/$target/release/kip-daemon" "$out/sleep/kip-sleep"
-  ln -sfn "${1}/kip-daemon" bin/kip-daemon
-  ln -sfn "${1}/kip-sleep" bin/kip-sleep
+  install_programs "$1" "$out/$target/release" "$out/sleep/kip-sleep"
+  for program in "${programs[@]}" kip-sleep; do ln -sfn "$1/$program" "bin/$program"; done
 }
 
 # === for another processor ===
@@ -75,16 +79,16 @@ build_there() { # PLATFORM ARCHITECTURE
   # rustc brings this linker. kip-sleep has no C in it, and GNU's linker would keep its section headers.
   env "$(variable CARGO_TARGET "$target" LINKER)=rust-lld" \
     cargo build --profile sleep --locked --target "$target" -p kip-sleep --features freestanding
-  install_programs "$1" "$out/$target/release/kip-daemon" "$out/$target/sleep/kip-sleep"
+  install_programs "$1" "$out/$target/release" "$out/$target/sleep/kip-sleep"
 }
 
 build_there_gcc() { # TARGET ARCHITECTURE
   env "CC_${1//-/_}=$2-linux-gnu-gcc" "$(variable CARGO_TARGET "$1" LINKER)=$2-linux-gnu-gcc" \
-    cargo build --release --locked --target "$1" -p kip-daemon
+    cargo build --release --locked --target "$1" "${packages[@]}"
 }
 
 build_there_zig() { # TARGET ARCHITECTURE
-  cargo zigbuild --release --locked --target "$1" -p kip-daemon
+  cargo zigbuild --release --locked --target "$1" "${packages[@]}"
 }
 
 # Ready is a compiler that finds its headers as well: Debian has them in a package of their own.
@@ -93,7 +97,8 @@ ready_zig() { have cargo-zigbuild; }
 
 # find_cross PLATFORM ARCHITECTURE: `gcc` or `zig`.
 find_cross() {
-  local wanted=${KIP_CROSS:-} cross packages
+  local wanted=${KIP_CROSS:-} cross
+  local -a packages
   packages=("gcc-${2//_/-}-linux-gnu" "libc6-dev-${1#linux/}-cross")
   case $wanted in
     '' | gcc | zig) ;;
@@ -151,5 +156,5 @@ for platform in "${platforms[@]}"; do
   else
     build_there "$platform" "$architecture"
   fi
-  ls -l "bin/$platform/kip-daemon" "bin/$platform/kip-sleep"
+  ls -l "bin/$platform"/*
 done

@@ -11,8 +11,10 @@ limit=6000000
 
 usage() {
   cat <<'TEXT'
-hack/image.sh [--platforms PLATFORM,…] [--push REGISTRY]   builds the image from bin/PLATFORM/ (`make build`)
+hack/image.sh [--of PROGRAM] [--platforms PLATFORM,…] [--push REGISTRY]
+                    builds the image from bin/PLATFORM/ (`make build`)
 
+  --of PROGRAM      puller (the default: kip-daemon and kip-sleep) or cloner (image-cloner)
   --platforms …     linux/amd64, linux/arm64 or both (default: this machine's). With both there is an image
                     NAME:TAG-amd64, an image NAME:TAG-arm64, and NAME:TAG is the index of the two
   --push REGISTRY   also pushes it to a plain-HTTP registry (HOST:PORT) as library/NAME:TAG (as NAME:TAG where
@@ -21,7 +23,7 @@ hack/image.sh [--platforms PLATFORM,…] [--push REGISTRY]   builds the image fr
 
 The builder is docker where its daemon answers, else podman, else buildah. For an index docker counts only
 where it keeps its images in containerd's store, since its own store keeps no index.
-DOCKERIMAGE_NAME: the image's name (default kubernetes-image-puller)
+DOCKERIMAGE_NAME: the image's name (default kubernetes-image-puller, or image-cloner)
 DOCKERIMAGE_TAG:  its tag (default: the version in Cargo.toml)
 An image above 6 MB, compressed, is an error: that of each platform.
 TEXT
@@ -64,7 +66,7 @@ build() { # PLATFORM IMAGE ARGUMENT…
   [ "$platform" = "$here" ] || set -- --platform "$platform" "$@"
   # Docker's older builder gives the Dockerfile no TARGETPLATFORM of its own.
   "build_$builder" --tag "$tag" --build-arg "TARGETPLATFORM=$platform" --build-arg "VERSION=$version" \
-    --file "$root/docker/Dockerfile" "$@" "$root"
+    --file "$root/$dockerfile" "$@" "$root"
 }
 
 # A program of another processor would be noticed by nobody before a node starts it.
@@ -116,7 +118,7 @@ begin_index_docker() { in_index=(); }
 
 # Each step is in the cache of the builds before.
 end_index_docker() {
-  docker build --platform "$1" --tag "$image" --build-arg "VERSION=$version" --file "$root/docker/Dockerfile" "$root" >&2
+  docker build --platform "$1" --tag "$image" --build-arg "VERSION=$version" --file "$root/$dockerfile" "$root" >&2
 }
 
 push_index_docker() { push_docker "$1"; }
@@ -195,6 +197,7 @@ build_index() {
 }
 
 registry=
+of=puller
 case $(uname -m) in
   aarch64) here=linux/arm64 ;;
   *) here=linux/amd64 ;;
@@ -207,6 +210,10 @@ while [ $# -gt 0 ]; do
       [[ $registry =~ ^[^/]+:[0-9]+$ ]] || fail "--push '$registry': a registry such as 10.0.0.1:5000 is needed"
       shift 2
       ;;
+    --of)
+      of=${2:-}
+      shift 2
+      ;;
     --platforms)
       [ $# -ge 2 ] || fail "--platforms: platforms such as linux/amd64,linux/arm64 are needed"
       mapfile -t platforms < <(tr , '\n' <<<"$2" | sort -u)
@@ -217,13 +224,18 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+case $of in
+  puller) programs=(kip-daemon kip-sleep) dockerfile=docker/Dockerfile default_name=kubernetes-image-puller ;;
+  cloner) programs=(image-cloner) dockerfile=docker/Dockerfile.image-cloner default_name=image-cloner ;;
+  *) fail "--of '$of': puller or cloner is needed" ;;
+esac
 version=$(workspace_version)
 [ -n "$version" ] || fail "no version in [workspace.package] of Cargo.toml"
-name=${DOCKERIMAGE_NAME:-kubernetes-image-puller}
+name=${DOCKERIMAGE_NAME:-$default_name}
 tag=${DOCKERIMAGE_TAG:-$version}
 image=$name:$tag
 for platform in "${platforms[@]}"; do
-  for program in kip-daemon kip-sleep; do check_program "$platform" "$program"; done
+  for program in "${programs[@]}"; do check_program "$platform" "$program"; done
 done
 
 work=$(mktemp -d)

@@ -9,18 +9,27 @@
 //! what the API server sends and gets, [`proofs`] remembers who may read what. At the edge:
 //! [`originals`] asks for them, [`copies`] makes copies, [`secrets`] reads what the
 //! pods may show, [`service`] answers a request by all of these, [`server`] is where it comes in,
-//! by [`tls`].
+//! by [`tls`], with [`certificates`] of its own. [`remembering`] keeps the proofs, [`target`] the credentials of the copies'
+//! registry; [`settings`] and [`config`] say how, and [`run`] starts it all.
 
 pub mod answer;
+pub mod certificates;
+pub mod config;
 pub mod copies;
+mod memo;
 pub mod naming;
 pub mod originals;
+mod own_secret;
 pub mod proofs;
+pub mod remembering;
 pub mod review;
+pub mod run;
 pub mod scope;
 pub mod secrets;
 pub mod server;
 pub mod service;
+pub mod settings;
+pub mod target;
 pub mod tls;
 mod words;
 pub mod workload;

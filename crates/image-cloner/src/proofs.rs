@@ -32,6 +32,7 @@ pub struct Claim<'a> {
 
 /// Those that are known.
 pub struct Proofs {
+    bytes: Box<[u8]>,
     key: hmac::Key,
     /// Until when each counts, in minutes since 1970.
     until: HashMap<Hash, u32>,
@@ -41,15 +42,26 @@ impl Proofs {
     /// None yet. The key is the same for all replicas.
     pub fn new(key: &[u8]) -> Self {
         Self {
+            bytes: key.into(),
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             until: HashMap::new(),
         }
     }
 
-    /// Notes that the claim has been proven, for so long.
+    /// The key.
+    pub fn key(&self) -> Vec<u8> {
+        self.bytes.to_vec()
+    }
+
+    /// Notes that the claim has been proven, for so long. One that counts for nearly as long stays as it is: else each
+    /// request would have all of them written again.
     pub fn note(&mut self, claim: Claim<'_>, now: SystemTime, lifetime: Duration) {
         let until = minutes(now + lifetime);
         let hash = self.hash(claim);
+        let enough = minutes(now + lifetime - lifetime / 10);
+        if self.until.get(&hash).is_some_and(|known| *known >= enough) {
+            return;
+        }
         self.insert(hash, until);
         self.bound();
     }
@@ -196,6 +208,20 @@ mod tests {
         foreign.merge(&written);
         assert!(!foreign.has(claim("bob", "r/app", &one), now()));
         assert!(Proofs::new(b"key").is_empty());
+    }
+
+    #[test]
+    fn a_proof_is_written_anew_only_when_a_tenth_of_its_time_is_over() {
+        let one = digest(1);
+        let mut proofs = Proofs::new(b"key");
+        let written = |proofs: &mut Proofs, after: Duration| {
+            proofs.note(claim("bob", "r/app", &one), now() + after, 10 * DAY);
+            proofs.encode(now())
+        };
+        let first = written(&mut proofs, Duration::ZERO);
+        assert_eq!(written(&mut proofs, DAY / 2), first);
+        assert_ne!(written(&mut proofs, 2 * DAY), first);
+        assert_eq!(proofs.key(), b"key");
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! The pull secrets of the pods of an object, as kubelet would have them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kip_image::{Keyring, PullSecret};
 use kube::Client;
@@ -7,6 +11,7 @@ use kube::api::Api;
 use serde_json::Value;
 use tracing::warn;
 
+use crate::memo::Memo;
 use crate::review::Request;
 use crate::service::PodSecrets;
 use crate::workload::Kind;
@@ -14,46 +19,97 @@ use crate::workload::Kind;
 /// Reads them from the cluster.
 pub struct Secrets {
     client: Option<Client>,
+    read: Memo<(String, Which), Found>,
 }
+
+/// Which ones a pod has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Which {
+    /// Those that it names.
+    Named(Vec<String>),
+    /// Those of its service account: only where it names none.
+    OfAccount(String),
+}
+
+/// What was read.
+#[derive(Debug, Clone)]
+struct Found {
+    secrets: Arc<PodSecrets>,
+    /// Whether the API server has answered every question.
+    is_whole: bool,
+}
+
+/// For so long they are not read again.
+const FRESH: Duration = Duration::from_secs(30);
 
 impl Secrets {
     /// Reads by this client.
     pub fn new(client: Client) -> Self {
         Self {
             client: Some(client),
+            read: Memo::new(FRESH),
         }
     }
 
     /// Where there is no cluster: nobody has any.
     pub fn none() -> Self {
-        Self { client: None }
+        Self {
+            client: None,
+            read: Memo::new(FRESH),
+        }
     }
 
     /// Those of the object's pods. One that cannot be read is none, as for kubelet.
-    pub async fn of(&self, request: &Request) -> PodSecrets {
+    pub async fn of(&self, request: &Request) -> Arc<PodSecrets> {
         let kind = Kind::of(&request.kind.group, &request.kind.kind);
         let spec = kind.and_then(|kind| request.object.pointer(kind.pod_spec));
         let (Some(client), Some(spec)) = (&self.client, spec) else {
-            return PodSecrets::default();
+            return Arc::default();
         };
-        let namespace = &request.namespace;
-        let mut names = named(spec);
-        let mut account = Vec::new();
-        // Only where the pod names none it gets those of its account.
-        if names.is_empty() {
-            let name = spec.get("serviceAccountName").and_then(Value::as_str);
-            let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
-            account = of_account(client, namespace, name).await;
-            names.clone_from(&account);
+        let key = (request.namespace.clone(), Which::of(spec));
+        let found = self.read.of(
+            key.clone(),
+            |found| found.is_whole,
+            || {
+                let client = client.clone();
+                async move { read(&client, &key.0, &key.1).await }.boxed()
+            },
+        );
+        found.await.secrets
+    }
+}
+
+impl Which {
+    fn of(spec: &Value) -> Self {
+        let names = named(spec);
+        if !names.is_empty() {
+            return Self::Named(names);
         }
-        let mut read = Vec::new();
-        for name in &names {
-            read.extend(secret(client, namespace, name).await);
+        let name = spec.get("serviceAccountName").and_then(Value::as_str);
+        let name = name.filter(|name| !name.is_empty()).unwrap_or("default");
+        Self::OfAccount(name.to_owned())
+    }
+}
+
+async fn read(client: &Client, namespace: &str, which: &Which) -> Found {
+    let mut is_whole = true;
+    let (names, account) = match which {
+        Which::Named(names) => (names.clone(), Vec::new()),
+        Which::OfAccount(name) => {
+            let names = of_account(client, namespace, name, &mut is_whole).await;
+            (names.clone(), names)
         }
-        PodSecrets {
+    };
+    let mut read = Vec::new();
+    for name in &names {
+        read.extend(secret(client, namespace, name, &mut is_whole).await);
+    }
+    Found {
+        secrets: Arc::new(PodSecrets {
             keyring: Keyring::new(read),
             account,
-        }
+        }),
+        is_whole,
     }
 }
 
@@ -67,12 +123,18 @@ fn named(spec: &Value) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-async fn of_account(client: &Client, namespace: &str, name: &str) -> Vec<String> {
+async fn of_account(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    is_whole: &mut bool,
+) -> Vec<String> {
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
     let found = match accounts.get_opt(name).await {
         Ok(found) => found.and_then(|account| account.image_pull_secrets),
         Err(error) => {
             warn!(namespace, account = name, %error, "a service account cannot be read");
+            *is_whole = false;
             None
         }
     };
@@ -80,12 +142,18 @@ async fn of_account(client: &Client, namespace: &str, name: &str) -> Vec<String>
     secrets.map(|secret| secret.name).collect()
 }
 
-async fn secret(client: &Client, namespace: &str, name: &str) -> Option<PullSecret> {
+async fn secret(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    is_whole: &mut bool,
+) -> Option<PullSecret> {
     let secrets = Api::<Secret>::namespaced(client.clone(), namespace);
     let secret = match secrets.get_opt(name).await {
         Ok(secret) => secret?,
         Err(error) => {
             warn!(namespace, secret = name, %error, "a pull secret cannot be read");
+            *is_whole = false;
             return None;
         }
     };

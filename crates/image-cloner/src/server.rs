@@ -9,6 +9,8 @@ use axum::extract::{DefaultBodyLimit, RawQuery};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -31,16 +33,39 @@ pub struct App {
     pub service: Arc<Service>,
     /// Reads pull secrets.
     pub secrets: Arc<Secrets>,
+    /// Whether requests are welcome.
+    pub ready: watch::Receiver<bool>,
 }
 
 /// All addresses.
 pub fn router(app: App) -> Router {
+    let ready = app.ready.clone();
     let clone_image =
         async move |query: RawQuery, body: Bytes| clone_image(&app, query, &body).await;
     Router::new()
         .route("/clone-image", post(clone_image))
-        .route("/readyz", get(async || "OK"))
+        .route("/readyz", get(async move || readiness(&ready)))
         .layer(DefaultBodyLimit::max(BODY))
+}
+
+/// Serves probes and metrics, without TLS, until it is dropped.
+///
+/// # Errors
+/// The operating system's.
+pub async fn probes(listener: TcpListener, ready: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(async || "OK"))
+        .route("/readyz", get(async move || readiness(&ready)));
+    Ok(axum::serve(listener, router).await?)
+}
+
+fn readiness(ready: &watch::Receiver<bool>) -> Response {
+    if *ready.borrow() {
+        "OK".into_response()
+    } else {
+        let why = "no requests are taken: it is starting or ending\n";
+        (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+    }
 }
 
 async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Response {

@@ -92,6 +92,13 @@ impl Client {
         public
     }
 
+    /// Whether a request about this registry may go to the internet only. `to` is where it goes: a place that the registry
+    /// of the internet has named must be one there as well.
+    pub(crate) async fn is_public_only(&self, endpoint: &Endpoint, to: &Url) -> bool {
+        !self.settings().private.allow(endpoint.name())
+            || (!endpoint.is_origin_of(to) && self.is_public(endpoint).await)
+    }
+
     pub(crate) fn repository<'a>(
         &self,
         reference: &'a Reference,

@@ -60,4 +60,4 @@ pub use manifest::{Content, Descriptor, Image, Index, Manifest, Platform, media_
 pub use put::Stored;
 pub use referrers::{Referrers, ReferrersFrom};
 pub use resolve::{RateLimit, Resolved};
-pub use settings::{Limits, Proxies, Retries, Settings, SettingsError};
+pub use settings::{Limits, PrivateHosts, Proxies, Retries, Settings, SettingsError};

@@ -10,6 +10,8 @@ pub struct Settings {
     /// The hosts, as `host` or `host:port` as references name them, that are spoken to without TLS. No other host
     /// ever is.
     pub plain_http: BTreeSet<String>,
+    /// The registries that may have addresses that are not of the internet.
+    pub private: PrivateHosts,
     /// Certificates of authorities, in PEM, that are trusted beside the system's.
     pub extra_ca: Vec<Vec<u8>>,
     /// The proxies on the way to registries.
@@ -25,6 +27,21 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How often and when a request that failed is sent again.
     pub retries: Retries,
+}
+
+/// The registries that may have private, link-local, loopback or other [special addresses][iana]. Where others name the
+/// registries, they could else have the client speak to what only it can reach.
+///
+/// Behind a proxy only the proxy knows addresses: there a host's name alone is looked at.
+///
+/// [iana]: https://www.iana.org/assignments/iana-ipv4-special-registry
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PrivateHosts {
+    /// Every one. Of the internet's registries none may send the client to such an address all the same.
+    #[default]
+    All,
+    /// These, as `host` or `host:port` as references name them. What others send the client to must be of the internet, too.
+    Only(BTreeSet<String>),
 }
 
 /// What is read at most. Registries are named by users, and may be anybody's.
@@ -116,6 +133,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             plain_http: BTreeSet::new(),
+            private: PrivateHosts::All,
             extra_ca: Vec::new(),
             proxies: Proxies::default(),
             user_agent: concat!("kip-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -123,6 +141,18 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             retries: Retries::default(),
+        }
+    }
+}
+
+// === impl PrivateHosts ===
+
+impl PrivateHosts {
+    /// Whether the registry may have such an address.
+    pub(crate) fn allow(&self, registry: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(hosts) => hosts.contains(registry),
         }
     }
 }

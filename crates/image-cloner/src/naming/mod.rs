@@ -40,6 +40,7 @@ pub struct Naming {
     registry: Box<str>,
     /// What the repository of each copy begins with: empty, or with a slash at its end.
     path: Box<str>,
+    is_of_user: bool,
     scheme: Scheme,
 }
 
@@ -92,10 +93,11 @@ impl Naming {
         } else {
             registry
         };
-        let text = if given.contains('/') || user.is_empty() {
-            given.to_owned()
-        } else {
+        let is_of_user = !given.contains('/') && !user.is_empty();
+        let text = if is_of_user {
             format!("{given}/{user}")
+        } else {
+            given.to_owned()
         };
         // What stands before an image is read by the rules of images.
         let probe = match Reference::parse(&format!("{text}/x")) {
@@ -114,6 +116,7 @@ impl Naming {
         Ok(Self {
             registry: probe.registry().into(),
             path: path.into(),
+            is_of_user,
             scheme,
         })
     }
@@ -121,6 +124,16 @@ impl Naming {
     /// Whether the reference is among the copies.
     pub fn is_copy(&self, reference: &Reference) -> bool {
         reference.registry() == &*self.registry && reference.repository().starts_with(&*self.path)
+    }
+
+    /// Whether names begin with the user's, since no other path was given.
+    pub fn is_of_user(&self) -> bool {
+        self.is_of_user
+    }
+
+    /// The registry of the copies, as references name it.
+    pub fn registry(&self) -> &str {
+        &self.registry
     }
 
     /// Whether two images can have one name.

@@ -18,6 +18,7 @@ fn app() -> Router {
     router(App {
         service: Arc::new(service),
         secrets: Arc::new(Secrets::none()),
+        ready: tokio::sync::watch::channel(true).1,
     })
 }
 

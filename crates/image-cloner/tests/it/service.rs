@@ -7,7 +7,8 @@ use std::time::Duration;
 use image_cloner::answer::{Rules, Without};
 use image_cloner::copies::{Copier, Settings};
 use image_cloner::naming::{Naming, Scheme};
-use image_cloner::originals::Originals;
+use image_cloner::originals::{self, Originals};
+use image_cloner::proofs::Proofs;
 use image_cloner::review::{self, Answer, Change};
 use image_cloner::scope::Scope;
 use image_cloner::service::{PodSecrets, Service, Unproven};
@@ -121,11 +122,16 @@ pub(crate) fn service(client: &Client, target: &str) -> Service {
             pull_secret: None,
         },
         unproven: Unproven::Keep,
-        originals: Originals::new(client.clone(), b"key", LONG),
+        originals: Originals::new(client.clone(), Proofs::new(b"key"), ASKED),
         copier: Copier::new(client.clone(), settings, Arc::new([])),
     }
 }
 
+/// Every time anew.
+const ASKED: originals::Settings = originals::Settings {
+    lifetime: LONG,
+    fresh: Duration::ZERO,
+};
 const LONG: Duration = Duration::from_secs(60);
 
 /// What the image is replaced by.

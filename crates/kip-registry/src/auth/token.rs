@@ -151,7 +151,7 @@ async fn request(
     key: &Key,
 ) -> Result<Outgoing<'static>, Error> {
     let realm = realm(client, endpoint, key)?;
-    let public_only = !endpoint.is_origin_of(&realm) && client.is_public(endpoint).await;
+    let public_only = client.is_public_only(endpoint, &realm).await;
     let mut outgoing = Outgoing {
         method: Method::GET,
         home: realm.clone(),

@@ -118,8 +118,7 @@ impl Client {
         let mut headers = call.headers.clone();
         headers.extend(proof.header().map(|header| (AUTHORIZATION, header.clone())));
         // Only what was uploaded is sent to a place that the registry chose.
-        let public_only =
-            !call.endpoint.is_origin_of(&call.url) && self.is_public(call.endpoint).await;
+        let public_only = self.is_public_only(call.endpoint, &call.url).await;
         Outgoing {
             method: call.method.clone(),
             url: call.url.clone(),

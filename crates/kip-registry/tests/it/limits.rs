@@ -1,6 +1,6 @@
 //! Limits on what is read.
 
-use kip_registry::{Client, Kind};
+use kip_registry::{Client, Kind, PrivateHosts};
 
 use crate::support::fake::{Fake, Seen, challenge, status};
 use crate::support::image::{image, serve};
@@ -94,4 +94,30 @@ async fn a_refusal_that_is_not_read_to_its_end_does_no_harm_to_the_next_request(
         .manifest(&name, &credentials)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_private_address_is_asked_only_where_the_registry_may_have_one() {
+    let registry = Fake::start(|_| |_: &Seen| status(404).empty()).await;
+    let ip = registry.host();
+    let (_, port) = ip.split_once(':').unwrap();
+    let by_name = format!("localhost:{port}");
+    let ask = async |allowed: &[&str], host: &str| {
+        let mut settings = settings([host]);
+        let allowed = allowed.iter().map(|&host| host.to_owned());
+        settings.private = PrivateHosts::Only(allowed.collect());
+        let name = reference(&format!("{host}/a:1"));
+        let client = Client::new(settings).unwrap();
+        client.resolve(&name, &[]).await.unwrap_err()
+    };
+    for host in [&*ip, &by_name] {
+        let error = ask(&["registry.example"], host).await;
+        assert_eq!(*error.kind(), Kind::Refused, "{host}: {error}");
+        assert!(
+            error.to_string().contains("is a private address"),
+            "{error}"
+        );
+    }
+    assert_eq!(registry.lines(), [""; 0], "nothing was sent");
+    assert_eq!(*ask(&[&*ip], &ip).await.kind(), Kind::NotFound);
 }

@@ -1,6 +1,8 @@
 //! Serves the addresses by TLS, with a certificate that may change at any time: connections that are open stay, new ones get
 //! the new one.
 
+pub mod files;
+
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
