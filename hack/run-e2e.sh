@@ -74,11 +74,11 @@ if [ -n "$remove" ]; then trap '"down_$kind_of"' EXIT; fi
 
 [ -n "${KIP_E2E_SKIP_BUILD:-}" ] || hack/build.sh
 "up_$kind_of"
-hack/image.sh --push "$KIP_REGISTRY"
+for program in puller cloner; do hack/image.sh --of "$program" --push "$KIP_REGISTRY"; done
 # A cluster that was left by an earlier run has an older build under the same tag.
 if [ "$kind_of" = local ]; then
   for node in $KIP_NODES; do
-    stale=$(hack/local-cluster.sh ctr --name "$cluster" "$node" images ls -q 'name~=library/kubernetes-image-puller')
+    stale=$(hack/local-cluster.sh ctr --name "$cluster" "$node" images ls -q 'name~="library/(kubernetes-image-puller|image-cloner)"')
     # shellcheck disable=SC2086  # one word for each image
     [ -z "$stale" ] || hack/local-cluster.sh ctr --name "$cluster" "$node" images rm $stale >/dev/null
   done
@@ -90,4 +90,4 @@ if [ "$kind_of" = kind ]; then
   skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip rights:: --skip troubles:: --skip made_again_within_a_second)
   say "not run on kind: ${skip[*]//--skip/}"
 fi
-cargo test --locked -p kip-e2e --test puller -- --test-threads="${KIP_E2E_THREADS:-4}" --nocapture "${skip[@]}" "${names[@]}"
+cargo test --locked -p kip-e2e --test puller --test cloner -- --test-threads="${KIP_E2E_THREADS:-4}" --nocapture "${skip[@]}" "${names[@]}"

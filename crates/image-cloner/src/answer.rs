@@ -20,6 +20,17 @@ pub enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// A word, for metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::There(_) => "copy",
+            Self::Late => "late",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 /// What becomes of a request when some image has no copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Without {
@@ -62,13 +73,19 @@ const WARNING: usize = 120;
 pub fn left_alone(why: Exempt) -> Answer {
     Answer {
         annotations: BTreeMap::from([("left-alone", why.as_str().to_owned())]),
+        left_alone: Some(why.as_str()),
         ..Answer::default()
     }
 }
 
 /// The answer. `outcomes` are those of the task's images, in their order.
 pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rules) -> Answer {
-    let mut answer = Answer::default();
+    let outcome_words = outcomes.iter().map(Outcome::as_str);
+    let left_words = task.left.iter().map(|(_, left)| left.as_str());
+    let mut answer = Answer {
+        outcomes: outcome_words.chain(left_words).collect(),
+        ..Answer::default()
+    };
     let (mut copied, mut without, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     for (wanted, outcome) in task.wanted.iter().zip(outcomes) {
         let Wanted { pointer, text, .. } = wanted;

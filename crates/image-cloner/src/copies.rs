@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kip_image::{Digest, ParseError, Reference};
-use kip_registry::{Client, Credential, Kind, Options, Place, Progress, copy};
+use kip_registry::{Client, Copied, Credential, Kind, Options, Place, Progress, copy};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tracing::{info, warn};
 
+use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::words;
 
@@ -63,6 +66,12 @@ pub enum CopyError {
     /// It has ended without a result.
     #[error("the copy has broken off")]
     BrokenOff,
+    /// It takes too long.
+    #[error("the copy takes more than an hour")]
+    TooSlow,
+    /// Too many are being made.
+    #[error("too many copies are waiting")]
+    Busy,
 }
 
 /// The copy's name, with tag and digest.
@@ -80,16 +89,34 @@ struct Shared {
     running: Mutex<HashMap<Reference, watch::Receiver<Option<Done>>>>,
     /// Copies that were there, and when that was found.
     there: Mutex<HashMap<Reference, Instant>>,
+    /// For copies, which take long.
     slots: Semaphore,
+    /// For looking whether they are there, which does not.
+    looks: Semaphore,
     made: AtomicU64,
+    metrics: Metrics,
 }
+
+/// So many copies are looked for at the same time.
+const LOOKS: usize = 64;
+/// So many are made or wait: which images there are in requests is anybody's choice.
+const MOST: usize = 2000;
+/// A copy may take so long. A registry that sends a byte now and then would else hold a place for ever.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 impl Copier {
     /// Copies by this client. The credentials are those of the copies' registry.
-    pub fn new(client: Client, settings: Settings, writers: Arc<[Credential]>) -> Self {
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        writers: Arc<[Credential]>,
+        metrics: Metrics,
+    ) -> Self {
         Self(Arc::new(Shared {
             client,
             slots: Semaphore::new(settings.at_once),
+            looks: Semaphore::new(LOOKS),
+            metrics,
             settings,
             writers: Mutex::new(writers),
             running: Mutex::default(),
@@ -119,7 +146,7 @@ impl Copier {
         if self.0.is_fresh(&copy) {
             return Ok(copy);
         }
-        let mut done = self.begin(&copy, place, source);
+        let mut done = self.begin(&copy, place, source)?;
         let result = done.wait_for(Option::is_some).await;
         result.map_or(Err(CopyError::BrokenOff), |done| {
             done.clone().unwrap_or(Err(CopyError::BrokenOff))
@@ -140,14 +167,12 @@ impl Copier {
         let writers = lock(&self.0.writers).clone();
         match self.0.client.resolve(&place, &writers).await {
             Ok(found) => Ok(Some(place.with_digest(found.digest))),
-            Err(error) if *error.kind() == Kind::NotFound => Ok(None),
+            Err(error) if *error.kind() == Kind::NotFound => {
+                self.0.forget(&place);
+                Ok(None)
+            }
             Err(error) => Err(of(&error)),
         }
-    }
-
-    /// Somebody has looked for the copy and not found it: from now on that counts.
-    pub fn is_gone(&self, copy: &Reference) {
-        lock(&self.0.there).remove(copy);
     }
 
     /// Joins the copy that is being made, or begins it.
@@ -156,13 +181,17 @@ impl Copier {
         copy: &Reference,
         place: Reference,
         source: Source,
-    ) -> watch::Receiver<Option<Done>> {
+    ) -> Result<watch::Receiver<Option<Done>>, CopyError> {
         let mut running = lock(&self.0.running);
         if let Some(known) = running.get(copy).filter(|done| done.has_changed().is_ok()) {
-            return known.clone();
+            return Ok(known.clone());
+        }
+        if running.len() >= MOST {
+            return Err(CopyError::Busy);
         }
         let (tx, rx) = watch::channel(None);
         running.insert(copy.clone(), rx.clone());
+        self.0.metrics.copies_waiting(running.len());
         let (shared, copy) = (self.0.clone(), copy.clone());
         tokio::spawn(async move {
             let made = shared.make(&place, &copy, &source).await;
@@ -171,9 +200,11 @@ impl Copier {
             }
             // First the result, then the end: who comes in between joins it.
             tx.send_replace(Some(made));
-            lock(&shared.running).remove(&copy);
+            let mut running = lock(&shared.running);
+            running.remove(&copy);
+            shared.metrics.copies_waiting(running.len());
         });
-        rx
+        Ok(rx)
     }
 }
 
@@ -184,6 +215,12 @@ impl Shared {
         found.is_some_and(|found| found.elapsed() < self.settings.fresh)
     }
 
+    /// Somebody has looked for what a tag stands for and found nothing: from now on that counts.
+    fn forget(&self, place: &Reference) {
+        let is_other = |copy: &Reference| copy.name() != place.name() || copy.tag() != place.tag();
+        lock(&self.there).retain(|copy, _| is_other(copy));
+    }
+
     fn note(&self, copy: &Reference) {
         let mut there = lock(&self.there);
         there.retain(|_, found| found.elapsed() < self.settings.fresh);
@@ -191,24 +228,55 @@ impl Shared {
     }
 
     async fn make(&self, place: &Reference, copy: &Reference, source: &Source) -> Done {
-        // It is never closed.
-        let _slot = self.slots.acquire().await;
-        let writers = lock(&self.writers).clone();
-        match self.client.resolve(place, &writers).await {
-            Ok(found) if found.digest == source.digest => return Ok(copy.clone()),
-            Ok(found) if self.settings.naming.collides() => {
-                return Err(CopyError::Taken {
-                    place: place.clone(),
-                    found: found.digest,
-                });
-            }
-            Ok(found) => self.keep(place, found.digest, &writers).await?,
-            Err(error) if *error.kind() == Kind::NotFound => {}
-            Err(error) => return Err(of(&error)),
+        // To look is cheap, and waits for no copy.
+        if self.is_there(place, source).await? {
+            self.metrics.copy_there();
+            return Ok(copy.clone());
         }
-        self.bring(place, source, &writers).await?;
+        // They are never closed.
+        let _slot = self.slots.acquire().await;
+        let began = Instant::now();
+        let bringing = self.bring(place, source);
+        let brought = timeout(LONGEST, bringing)
+            .await
+            .unwrap_or(Err(CopyError::TooSlow));
+        let copied = brought.inspect_err(|error| {
+            self.metrics.copy_failed();
+            warn!(original = %source.reference, %copy, %error, "not copied");
+        })?;
+        let took = began.elapsed();
+        self.metrics.copy_made(took, copied.bytes);
         self.made.fetch_add(1, Ordering::Relaxed);
+        info!(
+            original = %source.reference,
+            %copy,
+            seconds = took.as_secs_f64(),
+            bytes = copied.bytes,
+            blobs = copied.copied,
+            mounted = copied.mounted,
+            present = copied.present,
+            "copied"
+        );
         Ok(copy.clone())
+    }
+
+    /// Whether the copy is there. Another one under its tag is kept, or in the way.
+    async fn is_there(&self, place: &Reference, source: &Source) -> Result<bool, CopyError> {
+        let writers = lock(&self.writers).clone();
+        let _look = self.looks.acquire().await;
+        match self.client.resolve(place, &writers).await {
+            Ok(found) if found.digest == source.digest => Ok(true),
+            Ok(found) if self.settings.naming.collides() => Err(CopyError::Taken {
+                place: place.clone(),
+                found: found.digest,
+            }),
+            Ok(found) => {
+                self.keep(place, found.digest, &writers).await?;
+                Ok(false)
+            }
+            Err(error) if *error.kind() == Kind::NotFound => Ok(false),
+            Err(error) => Err(of(&error)),
+        }
     }
 
     /// What the tag stood for until now keeps a tag of its own: pods name it by its digest, and registries throw away what
@@ -228,12 +296,8 @@ impl Shared {
         written.map(drop).map_err(|error| of(&error))
     }
 
-    async fn bring(
-        &self,
-        place: &Reference,
-        source: &Source,
-        writers: &[Credential],
-    ) -> Result<(), CopyError> {
+    async fn bring(&self, place: &Reference, source: &Source) -> Result<Copied, CopyError> {
+        let writers = lock(&self.writers).clone();
         let pinned = source.reference.clone().with_digest(source.digest.clone());
         let from = Place {
             reference: &pinned,
@@ -241,17 +305,11 @@ impl Shared {
         };
         let to = Place {
             reference: place,
-            credentials: writers,
+            credentials: &writers,
         };
-        let copied = copy(
-            &self.client,
-            from,
-            to,
-            &self.settings.options,
-            &Progress::none(),
-        )
-        .await;
-        copied.map(drop).map_err(|error| of(&error))
+        let (options, nobody) = (&self.settings.options, Progress::none());
+        let copied = copy(&self.client, from, to, options, &nobody).await;
+        copied.map_err(|error| of(&error))
     }
 }
 

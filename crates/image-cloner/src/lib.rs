@@ -10,13 +10,16 @@
 //! [`originals`] asks for them, [`copies`] makes copies, [`secrets`] reads what the
 //! pods may show, [`service`] answers a request by all of these, [`server`] is where it comes in,
 //! by [`tls`], with [`certificates`] of its own. [`remembering`] keeps the proofs, [`target`] the credentials of the copies'
-//! registry; [`settings`] and [`config`] say how, and [`run`] starts it all.
+//! registry; [`settings`] and [`config`] say how, and [`run`] starts it all. [`afterwards`] is
+//! what can be done beside it.
 
+pub mod afterwards;
 pub mod answer;
 pub mod certificates;
 pub mod config;
 pub mod copies;
 mod memo;
+pub mod metrics;
 pub mod naming;
 pub mod originals;
 mod own_secret;

@@ -1,45 +1,30 @@
 //! The command line: the only place that reads the environment, and that exits.
 
+mod command;
+
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use image_cloner::afterwards::mirror::Line;
+use image_cloner::afterwards::report::{self, State};
+use image_cloner::afterwards::{Where, commands};
 use image_cloner::config::{Config, Logging, Problems};
 use image_cloner::run::{self, Start};
 use image_cloner::settings::{Settings, VARIABLES};
-use lexopt::prelude::*;
+
+use self::command::{Command, USAGE};
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
 const EXIT_CONFIG: u8 = 78;
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const EXIT_USAGE: u8 = 64;
 
-const USAGE: &str = "\
-usage: image-cloner [serve] [--port PORT] [--metrics-port PORT]
-                    [--tls-cert-file FILE --tls-private-key-file FILE]
-       image-cloner check
-       image-cloner --version | --help
-
-  serve    answer the API server (the default): POST /clone-image and GET /readyz by TLS on PORT (443), and
-           /livez, /readyz and /metrics without TLS on another (8080). Without files it makes and renews
-           certificates of its own, in a Secret of the cluster
-  check    say everything that is wrong with the environment's settings
-
-Exit status: 0 done, 78 a setting is wrong, 64 the command line is wrong, 1 anything else.
-Settings are environment variables:
-";
-
-enum Command {
-    Serve(Start),
-    Check,
-    Version,
-    Help,
-}
+/// An image has no copy.
+const EXIT_WITHOUT: u8 = 3;
 
 fn main() -> ExitCode {
-    let command = match parse(lexopt::Parser::from_env()) {
+    let command = match command::parse(lexopt::Parser::from_env()) {
         Ok(command) => command,
         Err(error) => {
             complain(format_args!("image-cloner: {error}\n{USAGE}  see --help"));
@@ -51,48 +36,17 @@ fn main() -> ExitCode {
         Command::Help => print(&help()),
         Command::Check => with_config(|_| print("the settings are right\n")),
         Command::Serve(start) => with_config(|config| serve(config, start)),
-    }
-}
-
-fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    let mut word: Option<String> = None;
-    let mut ports = [443, 8080];
-    let mut files: [Option<PathBuf>; 2] = [None, None];
-    let mut is_serving = false;
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("version") | Short('V') => return Ok(Command::Version),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            Long("port") => ports[0] = arguments.value()?.parse()?,
-            Long("metrics-port") => ports[1] = arguments.value()?.parse()?,
-            Long("tls-cert-file") => files[0] = Some(arguments.value()?.into()),
-            Long("tls-private-key-file") => files[1] = Some(arguments.value()?.into()),
-            Value(value) if word.is_none() => {
-                word = Some(value.string()?);
-                continue;
-            }
-            other => return Err(other.unexpected()),
+        Command::Mirror(at) => with_config(|config| mirror(&config, &at)),
+        Command::Report { at, json } => with_config(|config| report(&config, &at, json)),
+        Command::Hosts { registries, first } => {
+            with_config(
+                |config| match commands::hosts_of(&config, &registries, first) {
+                    Ok(text) => print(&text),
+                    Err(error) => fail(&error),
+                },
+            )
         }
-        is_serving = true;
     }
-    match word.as_deref() {
-        None | Some("serve") => {}
-        Some("check") if !is_serving => return Ok(Command::Check),
-        Some("check") => return Err("check takes no options".into()),
-        Some(other) => return Err(format!("there is no command {other:?}").into()),
-    }
-    let files = match files {
-        [Some(certificate), Some(key)] => Some([certificate, key]),
-        [None, None] => None,
-        [Some(_), None] => return Err("--tls-cert-file needs --tls-private-key-file".into()),
-        [None, Some(_)] => return Err("--tls-private-key-file needs --tls-cert-file".into()),
-    };
-    let [listen, probes] = ports.map(|port| SocketAddr::from(([0_u16; 8], port)));
-    Ok(Command::Serve(Start {
-        listen,
-        probes,
-        files,
-    }))
 }
 
 fn with_config(act: impl FnOnce(Config) -> ExitCode) -> ExitCode {
@@ -142,28 +96,75 @@ fn help() -> String {
 
 fn serve(config: Config, start: Start) -> ExitCode {
     start_logging(config.logging);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "the runtime does not start");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run::run(config, start)) {
+    match block_on(run::run(config, start)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Problems>() => fail(&error),
         Err(error) => {
-            if let Some(problems) = error.downcast_ref::<Problems>() {
-                refuse(problems)
-            } else {
-                tracing::error!(error = format!("{error:#}"), "ended");
-                ExitCode::FAILURE
-            }
+            tracing::error!(error = format!("{error:#}"), "ended");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn mirror(config: &Config, at: &Where) -> ExitCode {
+    start_logging(quietly(config.logging));
+    let tell = |line: &Line| {
+        // Who has seen enough does not end the work.
+        print(&format!("{line}\n"));
+    };
+    match block_on(commands::mirror_all(config, at, tell)) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(count) => {
+            complain(format_args!("image-cloner: {count} image(s) have no copy"));
+            ExitCode::from(EXIT_WITHOUT)
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn report(config: &Config, at: &Where, json: bool) -> ExitCode {
+    start_logging(quietly(config.logging));
+    let entries = match block_on(commands::report_all(config, at)) {
+        Ok(entries) => entries,
+        Err(error) => return fail(&error),
+    };
+    let text = if json {
+        serde_json::to_string_pretty(&entries)
+            .map_or_else(|error| error.to_string(), |it| it + "\n")
+    } else {
+        report::table(&entries)
+    };
+    let printed = print(&text);
+    let has_all = entries.iter().all(|it| it.state == State::There);
+    if has_all {
+        printed
+    } else {
+        ExitCode::from(EXIT_WITHOUT)
+    }
+}
+
+/// What is printed is the result: of the rest only what is wrong is told.
+fn quietly(logging: Logging) -> Logging {
+    Logging {
+        level: logging.level.min(tracing::Level::WARN),
+        ..logging
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // Two: copies that hash do not hold up who waits for an answer.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build()?;
+    runtime.block_on(future)
+}
+
+/// Says what is wrong, and of what kind that is.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        return refuse(problems);
+    }
+    complain(format_args!("image-cloner: {error:#}"));
+    ExitCode::FAILURE
 }
 
 fn start_logging(logging: Logging) {

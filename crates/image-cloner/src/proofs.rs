@@ -48,6 +48,15 @@ impl Proofs {
         }
     }
 
+    /// The same once more.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self {
+            until: self.until.clone(),
+            ..Self::new(&self.bytes)
+        }
+    }
+
     /// The key.
     pub fn key(&self) -> Vec<u8> {
         self.bytes.to_vec()

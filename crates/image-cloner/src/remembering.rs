@@ -34,6 +34,9 @@ pub enum RememberError {
     /// The Secret cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The Secret has lost what was written into it.
+    #[error("the Secret has no key")]
+    NoKey,
     /// The operating system has no random numbers.
     #[error("there are no random numbers")]
     Random,
@@ -62,11 +65,21 @@ impl Remembering {
         }
     }
 
-    /// Writes down what is new, and takes in what others have written, for ever.
-    pub async fn keep(&self, originals: &Originals) {
+    /// The same, asked for once.
+    ///
+    /// # Errors
+    /// When the Secret cannot be read or written.
+    pub async fn once(&self) -> Result<Proofs, RememberError> {
+        let proofs = self.begin().await?;
+        proofs.ok_or(RememberError::NoKey)
+    }
+
+    /// Writes down what is new, and takes in what others have written, for ever. `count` is told how many there are.
+    pub async fn keep(&self, originals: &Originals, count: impl Fn(usize)) {
         loop {
             tokio::time::sleep(PAUSE).await;
             self.share(originals).await;
+            count(originals.with_proofs(|proofs| proofs.len()));
         }
     }
 

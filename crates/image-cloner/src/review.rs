@@ -161,6 +161,10 @@ pub struct Answer {
     pub warnings: Vec<String>,
     /// What the audit log is told, by key: a name as of an annotation, without its prefix.
     pub annotations: BTreeMap<&'static str, String>,
+    /// What came of each image, in a word; it is not sent.
+    pub outcomes: Vec<&'static str>,
+    /// Why the object is left alone as a whole, in a word; it is not sent.
+    pub left_alone: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -305,7 +309,7 @@ mod tests {
             ],
             warnings: vec!["mind".to_owned()],
             annotations: BTreeMap::from([("decision", "copied".to_owned())]),
-            refusal: None,
+            ..Answer::default()
         };
         let response = &answered(&answer)["response"];
         assert_eq!(response["patchType"], "JSONPatch");

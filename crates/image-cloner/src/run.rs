@@ -19,6 +19,7 @@ use tracing::{error, info};
 use crate::certificates::Keeper;
 use crate::config::Config;
 use crate::copies::{self, Copier};
+use crate::metrics::Metrics;
 use crate::originals::{self, Originals};
 use crate::proofs::Proofs;
 use crate::remembering::Remembering;
@@ -58,26 +59,35 @@ pub async fn run(config: Config, start: Start) -> anyhow::Result<()> {
     let (ready, is_ready) = watch::channel(false);
     let probes = bind(start.probes).await?;
     let listener = bind(start.listen).await?;
-    tasks.spawn(server::probes(probes, is_ready.clone()));
+    let (metrics, registry) = Metrics::new();
+    tasks.spawn(server::probes(probes, is_ready.clone(), registry));
 
     let mut stop = std::pin::pin!(stop_signal()?);
     let remembering = Remembering::new(client.clone(), &namespace, &config.own.proof_secret);
     // Both wait for the API server as long as it takes.
     let start_up = async {
-        let shown = certificate(&config, &start, &client, &namespace, &mut tasks).await?;
+        let shown = certificate(&config, &start, &client, &namespace, &metrics, &mut tasks).await?;
         anyhow::Ok((shown, remembering.first().await))
     };
     let (shown, proofs) = tokio::select! {
         () = &mut stop => return Ok(()),
         begun = start_up => begun?,
     };
-    let (service, login) = service(&config, proofs)?;
+    let (service, login) = service(&config, proofs, &metrics)?;
     let originals = service.originals.clone();
-    look_after(&config, &service, login, remembering.clone(), &mut tasks);
+    look_after(
+        &config,
+        &service,
+        login,
+        remembering.clone(),
+        &metrics,
+        &mut tasks,
+    );
     let app = App {
         service: Arc::new(service),
         secrets: Arc::new(Secrets::new(client)),
         ready: is_ready,
+        metrics: metrics.clone(),
     };
     let (end, ended) = oneshot::channel::<()>();
     let mut serving = tokio::spawn(tls::serve(listener, shown, server::router(app), async {
@@ -110,6 +120,7 @@ async fn certificate(
     start: &Start,
     client: &Client,
     namespace: &str,
+    metrics: &Metrics,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Shown> {
     if let Some([certificate, key]) = start.files.clone() {
@@ -120,7 +131,9 @@ async fn certificate(
     let lifetime = config.certificate_lifetime;
     let keeper = Keeper::new(client.clone(), &config.own, namespace, lifetime);
     let (certificates, shown) = keeper.first().await;
-    for_ever(tasks, keeper.keep(certificates, shown.clone(), |_| {}));
+    let metrics = metrics.clone();
+    let expires = move |seconds| metrics.certificate_until(seconds);
+    for_ever(tasks, keeper.keep(certificates, shown.clone(), expires));
     Ok(shown)
 }
 
@@ -130,13 +143,17 @@ fn look_after(
     service: &Service,
     login: Login,
     remembering: Remembering,
+    metrics: &Metrics,
     tasks: &mut Tasks,
 ) {
     let (copier, naming) = (service.copier.clone(), service.naming.clone());
     let (folder, registry) = (config.auth_dir.clone(), config.registry.clone());
     for_ever(tasks, login.follow(folder, registry, copier, naming));
-    let originals = service.originals.clone();
-    for_ever(tasks, async move { remembering.keep(&originals).await });
+    let (originals, metrics) = (service.originals.clone(), metrics.clone());
+    for_ever(tasks, async move {
+        let count = |proofs| metrics.proofs(proofs);
+        remembering.keep(&originals, count).await;
+    });
 }
 
 fn for_ever(tasks: &mut Tasks, task: impl Future<Output = ()> + Send + 'static) {
@@ -150,7 +167,11 @@ fn for_ever(tasks: &mut Tasks, task: impl Future<Output = ()> + Send + 'static) 
 ///
 /// # Errors
 /// What is set does not go together, or a file that it names cannot be read.
-pub fn service(config: &Config, proofs: Proofs) -> anyhow::Result<(Service, Login)> {
+pub fn service(
+    config: &Config,
+    proofs: Proofs,
+    metrics: &Metrics,
+) -> anyhow::Result<(Service, Login)> {
     let login = Login::read(&config.auth_dir, &config.registry)?;
     let naming = config.naming(&login.user)?;
     let registries = Registries::new(registry_settings(config, naming.registry())?)?;
@@ -175,7 +196,7 @@ pub fn service(config: &Config, proofs: Proofs) -> anyhow::Result<(Service, Logi
         rules: config.rules.clone(),
         unproven: config.unproven,
         originals: Originals::new(registries.clone(), proofs, asked),
-        copier: Copier::new(registries, settings, writers),
+        copier: Copier::new(registries, settings, writers, metrics.clone()),
     };
     Ok((service, login))
 }

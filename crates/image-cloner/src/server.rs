@@ -9,11 +9,13 @@ use axum::extract::{DefaultBodyLimit, RawQuery};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::metrics::{self, Answered, Metrics};
 use crate::review::{self, Answer, Asked};
 use crate::secrets::Secrets;
 use crate::service::Service;
@@ -35,6 +37,8 @@ pub struct App {
     pub secrets: Arc<Secrets>,
     /// Whether requests are welcome.
     pub ready: watch::Receiver<bool>,
+    /// Counts.
+    pub metrics: Metrics,
 }
 
 /// All addresses.
@@ -52,9 +56,19 @@ pub fn router(app: App) -> Router {
 ///
 /// # Errors
 /// The operating system's.
-pub async fn probes(listener: TcpListener, ready: watch::Receiver<bool>) -> anyhow::Result<()> {
+pub async fn probes(
+    listener: TcpListener,
+    ready: watch::Receiver<bool>,
+    registry: Registry,
+) -> anyhow::Result<()> {
+    let registry = Arc::new(registry);
+    let metrics = async move || {
+        let kind = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+        (kind, metrics::text(&registry))
+    };
     let router = Router::new()
         .route("/livez", get(async || "OK"))
+        .route("/metrics", get(metrics))
         .route("/readyz", get(async move || readiness(&ready)));
     Ok(axum::serve(listener, router).await?)
 }
@@ -69,12 +83,14 @@ fn readiness(ready: &watch::Receiver<bool>) -> Response {
 }
 
 async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Response {
-    let deadline = Instant::now() + time_of(query.as_deref());
+    let began = Instant::now();
+    let deadline = began + time_of(query.as_deref());
     let asked = match review::read(body) {
         Ok(asked) => asked,
         Err(error) => {
             let words = words::of(&error);
             warn!(words, "a request is no review");
+            app.metrics.answered(Answered::Malformed, began.elapsed());
             return (StatusCode::BAD_REQUEST, format!("{words}\n")).into_response();
         }
     };
@@ -82,6 +98,7 @@ async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Respo
     let secrets = app.secrets.of(request).await;
     let answer = app.service.answer(&asked, &secrets, deadline).await;
     tell(&asked, &answer);
+    count(&app.metrics, &answer, began.elapsed());
     let json = [(header::CONTENT_TYPE, "application/json")];
     (json, asked.answered(&answer)).into_response()
 }
@@ -95,6 +112,23 @@ fn time_of(query: Option<&str>) -> Duration {
     let timeout = timeout.map_or(TIMEOUT, Duration::from_nanos);
     // Of a second that is all there is, a half is left.
     timeout.saturating_sub(MARGIN).max(timeout / 2)
+}
+
+fn count(metrics: &Metrics, answer: &Answer, after: Duration) {
+    let how = if answer.refusal.is_some() {
+        Answered::Denied
+    } else if answer.changes.is_empty() {
+        Answered::Unchanged
+    } else {
+        Answered::Changed
+    };
+    metrics.answered(how, after);
+    for outcome in &answer.outcomes {
+        metrics.image(outcome);
+    }
+    if let Some(reason) = answer.left_alone {
+        metrics.left_alone(reason);
+    }
 }
 
 fn tell(asked: &Asked, answer: &Answer) {

@@ -5,6 +5,7 @@
 //! hack/run-e2e.sh ──▶ environment (KUBECONFIG, KIP_…) ──▶ Cluster ──▶ Space (a namespace) ──▶ Release (helm)
 //! ```
 
+pub mod cloner;
 pub mod cluster;
 pub mod daemon;
 pub mod gate;
@@ -22,8 +23,10 @@ pub mod release;
 pub mod space;
 pub mod templates;
 pub mod turn;
+pub mod turnstile;
 pub mod wait;
 
+pub use self::cloner::Cloner;
 pub use self::cluster::Cluster;
 pub use self::daemon::Daemon;
 pub use self::gate::Gate;
@@ -37,4 +40,5 @@ pub use self::recorder::Recorder;
 pub use self::release::Release;
 pub use self::space::Space;
 pub use self::turn::{Alone, alone};
+pub use self::turnstile::Turnstile;
 pub use self::wait::{DEADLINE, eventually, eventually_within};

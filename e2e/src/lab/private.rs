@@ -1,4 +1,5 @@
-//! A registry that wants to know who asks. It gives out what is in the cluster's own one: both read the same folder.
+//! A registry beside the cluster's own one: one that wants to know who asks and gives out what is in that, since both read the
+//! same folder; or one that has images of its own, and asks nobody.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::logs::RegistryLog;
+use crate::registry::Registry;
 
 /// Who may ask. All have the same password.
 pub const USERS: [&str; 2] = ["one", "two"];
@@ -34,7 +36,20 @@ impl Private {
     /// # Errors
     /// When the cluster is not a local one, or the registry's program is not there.
     pub async fn start(cluster: &Cluster) -> Result<Self> {
-        Self::start_with(cluster, None).await
+        Self::start_with(cluster, None, false).await
+    }
+
+    /// Starts one that has images of its own, and gives them to everybody.
+    ///
+    /// # Errors
+    /// As [`Private::start`].
+    pub async fn start_open(cluster: &Cluster) -> Result<Self> {
+        Self::start_with(cluster, None, true).await
+    }
+
+    /// The client of one that is open.
+    pub fn client(&self) -> Registry {
+        Registry::new(&self.address)
     }
 
     /// Starts it with TLS, by an authority of its own that the nodes are told to trust.
@@ -46,11 +61,15 @@ impl Private {
         let own = rcgen::generate_simple_self_signed([host.to_owned()])?;
         let certificate = own.cert.pem();
         let pair = (certificate.as_str(), own.signing_key.serialize_pem());
-        let private = Self::start_with(cluster, Some(pair)).await?;
+        let private = Self::start_with(cluster, Some(pair), false).await?;
         Ok((private, certificate))
     }
 
-    async fn start_with(cluster: &Cluster, tls: Option<(&str, String)>) -> Result<Self> {
+    async fn start_with(
+        cluster: &Cluster,
+        tls: Option<(&str, String)>,
+        is_open: bool,
+    ) -> Result<Self> {
         let root = std::env::var("KIP_CLUSTER_DIR").context("this needs the local cluster")?;
         let root = Path::new(&root);
         let (host, _) = cluster.registry.split_once(':').context("HOST:PORT")?;
@@ -67,6 +86,11 @@ impl Private {
             "auth": {"htpasswd": {"realm": "private", "path": folder.join("users")}},
             "http": {"addr": address, "secret": "of no use here"},
         });
+        if is_open {
+            config["storage"]["filesystem"]["rootdirectory"] = json!(folder.join("images"));
+            // The program takes an empty section for one without a name.
+            config.as_object_mut().map(|config| config.remove("auth"));
+        }
         let mut scheme = "http";
         let mut trust = String::new();
         if let Some((certificate, key)) = tls {

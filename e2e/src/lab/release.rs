@@ -42,6 +42,14 @@ impl Release {
         Ok(release)
     }
 
+    /// `helm upgrade` of another chart, with values and further arguments.
+    ///
+    /// # Errors
+    /// What Helm says.
+    pub async fn upgrade_chart(&self, chart: &Path, values: &Value, more: &[&str]) -> Result<()> {
+        self.helm("upgrade", Some((chart, values)), more).await
+    }
+
     /// `helm upgrade` with values.
     ///
     /// # Errors

@@ -45,13 +45,7 @@ pub async fn within(test: &str, body: impl AsyncFnOnce(&Space)) {
         space.explain().await;
     }
     if result.is_ok() || std::env::var_os("KIP_E2E_KEEP").is_none() {
-        let namespaces = Api::<Namespace>::all(space.cluster.client.clone());
-        if let Err(error) = namespaces
-            .delete(&space.name, &DeleteParams::default())
-            .await
-        {
-            eprintln!("namespace {} stays: {error}", space.name);
-        }
+        space.remove().await;
     }
     if let Err(panic) = result {
         resume_unwind(panic);
@@ -65,6 +59,28 @@ impl Space {
         K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.cluster.client.clone(), &self.name)
+    }
+
+    /// Another namespace of the same test. Whoever makes it removes it.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn another(&self, suffix: &str) -> Result<Self> {
+        let space = Self {
+            cluster: self.cluster.clone(),
+            name: format!("{}-{suffix}", self.name),
+        };
+        space.create().await?;
+        Ok(space)
+    }
+
+    /// Removes the namespace, or says why it stays.
+    pub async fn remove(&self) {
+        let namespaces = Api::<Namespace>::all(self.cluster.client.clone());
+        let gone = DeleteParams::default();
+        if let Err(error) = namespaces.delete(&self.name, &gone).await {
+            eprintln!("namespace {} stays: {error}", self.name);
+        }
     }
 
     async fn create(&self) -> Result<()> {

@@ -136,6 +136,13 @@ impl Naming {
         &self.registry
     }
 
+    /// What the repositories of a registry's copies begin with, without a slash at the end; `None` where names are made
+    /// otherwise.
+    pub fn part(&self, registry: &str) -> Option<String> {
+        let part = host::part(registry);
+        (self.scheme == Scheme::Path).then(|| format!("{}{part}", self.path))
+    }
+
     /// Whether two images can have one name.
     pub fn collides(&self) -> bool {
         self.scheme == Scheme::Legacy

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use image_cloner::copies::{Copier, CopyError, Settings, Source};
+use image_cloner::metrics::Metrics;
 use image_cloner::naming::{Naming, Scheme};
 use kip_image::Reference;
 use kip_registry::{Client, Credential, Kind, Options};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::debian::{Debian, Setup, USER};
 use crate::support::image::{bytes, image};
-use crate::support::{client, reference};
+use crate::support::{client, plain_client, reference};
 
 /// Two registries, the second of which wants a password.
 struct Stage {
@@ -39,6 +40,18 @@ impl Stage {
         }
     }
 
+    /// Takes an image out of the second one.
+    async fn delete(&self, copy: &Reference) {
+        let (repository, digest) = (copy.repository(), copy.digest().unwrap());
+        let address = format!(
+            "http://{}/v2/{repository}/manifests/{digest}",
+            self.target.host()
+        );
+        let request = plain_client().delete(address);
+        let request = request.basic_auth(USER.0, Some(USER.1));
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
     fn copier(&self, scheme: Scheme, fresh: Duration) -> Copier {
         let prefix = format!("{}/backup", self.target.host());
         let settings = Settings {
@@ -48,7 +61,7 @@ impl Stage {
             fresh,
         };
         let writers = Arc::new([Credential::basic(USER.0, USER.1)]);
-        Copier::new(self.client.clone(), settings, writers)
+        Copier::new(self.client.clone(), settings, writers, Metrics::default())
     }
 
     async fn source(&self, name: &str) -> Source {
@@ -99,16 +112,24 @@ async fn what_a_hundred_ask_for_is_copied_once_and_then_nobody_is_asked() {
     crate::end(stage.source);
     crate::end(stage.target);
     assert_eq!(again.copy_of(source.clone()).await.unwrap(), first);
-    again.is_gone(&first);
-    let error = again.copy_of(source).await.unwrap_err();
-    let is_away = matches!(
-        &error,
-        CopyError::Registry {
-            kind: Kind::Unreachable(_),
-            ..
-        }
-    );
-    assert!(is_away, "{error}");
+    // Nobody has said that it is not.
+    assert!(again.find(&source.reference).await.is_err());
+    assert_eq!(again.copy_of(source).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn that_a_copy_is_gone_is_believed_at_once() {
+    let stage = Stage::new();
+    stage.source.push("app", "1", &image(&[b"one"], "")).await;
+    let source = stage.source("app:1").await;
+    let copier = stage.copier(Scheme::Path, MINUTE);
+    let copy = copier.copy_of(source.clone()).await.unwrap();
+    stage.delete(&copy).await;
+    // It is known to be there, until somebody looks.
+    assert_eq!(copier.copy_of(source.clone()).await.unwrap(), copy);
+    assert_eq!(copier.find(&source.reference).await.unwrap(), None);
+    assert_eq!(copier.copy_of(source).await.unwrap(), copy);
+    assert_eq!(copier.made(), 2);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use image_cloner::metrics::Metrics;
 use image_cloner::secrets::Secrets;
 use image_cloner::server::{App, router};
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ fn app() -> Router {
     router(App {
         service: Arc::new(service),
         secrets: Arc::new(Secrets::none()),
+        metrics: Metrics::default(),
         ready: tokio::sync::watch::channel(true).1,
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use image_cloner::answer::{Rules, Without};
 use image_cloner::copies::{Copier, Settings};
+use image_cloner::metrics::Metrics;
 use image_cloner::naming::{Naming, Scheme};
 use image_cloner::originals::{self, Originals};
 use image_cloner::proofs::Proofs;
@@ -123,7 +124,7 @@ pub(crate) fn service(client: &Client, target: &str) -> Service {
         },
         unproven: Unproven::Keep,
         originals: Originals::new(client.clone(), Proofs::new(b"key"), ASKED),
-        copier: Copier::new(client.clone(), settings, Arc::new([])),
+        copier: Copier::new(client.clone(), settings, Arc::new([]), Metrics::default()),
     }
 }
 

@@ -1,0 +1,238 @@
+//! The image cloner on the cluster, as its chart installs it, and a namespace of workloads for it.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::FutureExt as _;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams, LogParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::cluster::repository;
+use super::private::Private;
+use super::release::Release;
+use super::space::{Space, is_ready, within};
+use super::wait::eventually;
+
+/// An installation.
+pub struct Cloner<'a> {
+    /// The namespace that it is in.
+    pub space: &'a Space,
+    /// What all of its objects are called.
+    pub name: String,
+    /// What the names of copies begin with.
+    pub prefix: String,
+    release: Release,
+    is_installed: bool,
+    values: Value,
+}
+
+/// The label of the namespaces that a test's own installation serves: others run beside it.
+const LABEL: &str = "image-cloner";
+
+/// Installs it in a namespace of its own, runs the test with another one that it serves, and removes all of it in the end.
+/// The registry's images are what workloads name.
+///
+/// # Panics
+/// When the test does, or when something cannot be made.
+pub async fn with_cloner(
+    test: &str,
+    registries: &[&str],
+    values: Value,
+    body: impl AsyncFnOnce(&mut Cloner<'_>, &Space),
+) {
+    within(test, async |workloads| {
+        let own = workloads.another("own").await;
+        let own = own.expect("the namespace can be made");
+        let cloner = Cloner::install(&own, workloads, registries, values).await;
+        let mut cloner = cloner.expect("the chart can be installed");
+        let work = async {
+            cloner.is_at_work().await;
+            body(&mut cloner, workloads).await;
+        };
+        let result = AssertUnwindSafe(work).catch_unwind().await;
+        if result.is_err() {
+            cloner.explain().await;
+        }
+        // What is not in a namespace would stay.
+        if let Err(error) = cloner.uninstall().await {
+            eprintln!("the image cloner stays: {error:#}");
+        }
+        own.remove().await;
+        if let Err(panic) = result {
+            resume_unwind(panic);
+        }
+    })
+    .await;
+}
+
+impl<'a> Cloner<'a> {
+    async fn install(
+        space: &'a Space,
+        workloads: &Space,
+        registries: &[&str],
+        more: Value,
+    ) -> Result<Self> {
+        let cluster = &space.cluster;
+        let name = format!("cloner-{}", cluster.unique());
+        let prefix = format!("{}/backup-{}", cluster.registry, cluster.unique());
+        let plain: Vec<&str> = registries
+            .iter()
+            .copied()
+            .chain([cluster.registry.as_str()])
+            .collect();
+        let mut values = json!({
+            "name": name,
+            "settings.registry": prefix,
+            "settings.plainHttpRegistries": plain,
+            "settings.privateRegistries": registries,
+            "webhook.namespaceSelector": {"matchLabels": {LABEL: name}},
+            "resources.requests": {"cpu": "10m", "memory": "32Mi"},
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            values[key] = value.clone();
+        }
+        let release = Release::install_chart(&chart(), &space.name, &values, &[]).await?;
+        let labels = json!({"metadata": {"labels": {LABEL: name}}});
+        Api::<Namespace>::all(cluster.client.clone())
+            .patch(
+                &workloads.name,
+                &PatchParams::default(),
+                &Patch::Merge(labels),
+            )
+            .await?;
+        Ok(Self {
+            space,
+            name,
+            prefix,
+            release,
+            is_installed: true,
+            values,
+        })
+    }
+
+    /// Waits until the API server trusts it and its pods are ready.
+    async fn is_at_work(&self) {
+        eventually("the image cloner is at work", async || {
+            ensure!(!self.authorities().await?.is_empty(), "no caBundle yet");
+            let pods = self.pods().await?;
+            let wanted = self.values["replicas"].as_u64().unwrap_or(2);
+            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+            ensure!(ready as u64 == wanted, "{ready} pods are ready");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Who the API server trusts, in PEM.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn authorities(&self) -> Result<String> {
+        let api = Api::<MutatingWebhookConfiguration>::all(self.space.cluster.client.clone());
+        let configuration = api.get(&self.name).await?;
+        let webhook = configuration.webhooks.into_iter().flatten().next();
+        let bundle = webhook.context("no webhook")?.client_config.ca_bundle;
+        Ok(String::from_utf8(bundle.unwrap_or_default().0)?)
+    }
+
+    /// Its pods that are not being deleted.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn pods(&self) -> Result<Vec<Pod>> {
+        let selector = ListParams::default().labels("app.kubernetes.io/name=image-cloner");
+        let pods = self.space.api::<Pod>().list(&selector).await?.items;
+        let alive = pods
+            .into_iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        Ok(alive.collect())
+    }
+
+    /// The sum of a metric over its pods, by the line's beginning.
+    ///
+    /// # Errors
+    /// When a pod cannot be asked.
+    pub async fn metric(&self, line: &str) -> Result<f64> {
+        let mut sum = 0.0;
+        for pod in self.pods().await? {
+            let ip = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.pod_ip.clone())
+                .context("no address")?;
+            let text = tokio::task::spawn_blocking(move || {
+                ureq::get(format!("http://{ip}:8080/metrics"))
+                    .call()?
+                    .body_mut()
+                    .read_to_string()
+            });
+            let text = text.await??;
+            let values = text.lines().filter_map(|it| it.strip_prefix(line));
+            sum += values
+                .filter_map(|value| value.trim().parse::<f64>().ok())
+                .sum::<f64>();
+        }
+        Ok(sum)
+    }
+
+    /// `helm upgrade` with more values.
+    ///
+    /// # Errors
+    /// What Helm says.
+    pub async fn upgrade(&mut self, more: Value) -> Result<()> {
+        for (key, value) in more.as_object().into_iter().flatten() {
+            self.values[key] = value.clone();
+        }
+        let more = ["--wait", "--timeout", "120s"];
+        self.release
+            .upgrade_chart(&chart(), &self.values, &more)
+            .await
+    }
+
+    /// `helm uninstall`.
+    ///
+    /// # Errors
+    /// What Helm says.
+    pub async fn uninstall(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.is_installed) {
+            self.release.uninstall().await?;
+        }
+        Ok(())
+    }
+
+    /// Where the copy of an image of the registry is, without its digest.
+    pub fn place(&self, registry: &Private, name: &str) -> String {
+        format!(
+            "{}/{}/{name}",
+            self.prefix,
+            registry.address.replace(':', "__")
+        )
+    }
+
+    /// What its pods have logged.
+    pub async fn logs(&self) -> BTreeMap<String, String> {
+        let mut logs = BTreeMap::new();
+        for pod in self.pods().await.unwrap_or_default() {
+            let api = self.space.api::<Pod>();
+            let log = api.logs(&pod.name_any(), &LogParams::default()).await;
+            let log = log.unwrap_or_else(|error| error.to_string());
+            logs.insert(pod.name_any(), log);
+        }
+        logs
+    }
+
+    async fn explain(&self) {
+        for (pod, log) in self.logs().await {
+            eprintln!("---- log of {pod}\n{log}");
+        }
+    }
+}
+
+fn chart() -> PathBuf {
+    repository().join("deploy/image-cloner")
+}
