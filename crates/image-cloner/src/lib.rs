@@ -16,6 +16,7 @@ pub mod answer;
 pub mod certificates;
 pub mod config;
 pub mod copies;
+mod fields;
 mod memo;
 pub mod naming;
 pub mod originals;
