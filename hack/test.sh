@@ -37,8 +37,11 @@ stage_lint() {
   cargo clippy --locked "${freestanding[@]}" --all-targets -- -D warnings
   RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
   # The fuzz targets are no part of the workspace. To be checked, they need none of the library in C++ that runs them.
-  CUSTOM_LIBFUZZER_PATH=/none CARGO_TARGET_DIR=target/fuzz \
-    cargo check --locked --quiet --manifest-path crates/kip-image/fuzz/Cargo.toml
+  local fuzzed
+  for fuzzed in kip-image image-cloner; do
+    CUSTOM_LIBFUZZER_PATH=/none CARGO_TARGET_DIR=target/fuzz \
+      cargo check --locked --quiet --manifest-path "crates/$fuzzed/fuzz/Cargo.toml"
+  done
 }
 
 stage_unit() {

@@ -18,6 +18,7 @@ pub mod answer;
 pub mod certificates;
 pub mod config;
 pub mod copies;
+mod fields;
 mod memo;
 pub mod metrics;
 pub mod naming;

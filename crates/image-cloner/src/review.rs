@@ -11,15 +11,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::fields::{self, Fields};
+
 const VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
 
 /// What the API server asks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     /// Comes back with the answer.
     pub uid: String,
     /// The kind of the object, as the webhook has it.
+    #[serde(deserialize_with = "fields::read")]
     pub kind: GroupKind,
     /// Such as `ephemeralcontainers`.
     #[serde(default)]
@@ -95,7 +98,7 @@ struct Head {
     api_version: String,
     #[serde(default)]
     kind: String,
-    request: Option<Request>,
+    request: Option<Fields<Request>>,
 }
 
 /// What is asked, and the version of the API in which it is to be answered.
@@ -111,7 +114,7 @@ pub struct Asked {
 /// # Errors
 /// When it is none, or asks nothing.
 pub fn read(body: &[u8]) -> Result<Asked, ReviewError> {
-    let head: Head = serde_json::from_slice(body)?;
+    let Fields::<Head>(head) = serde_json::from_slice(body)?;
     let version = VERSIONS.into_iter().find(|it| *it == head.api_version);
     let (Some(version), "AdmissionReview") = (version, head.kind.as_str()) else {
         return Err(ReviewError::OtherKind {
@@ -119,7 +122,7 @@ pub fn read(body: &[u8]) -> Result<Asked, ReviewError> {
             kind: head.kind,
         });
     };
-    let request = head.request.ok_or(ReviewError::NoRequest)?;
+    let Fields(request) = head.request.ok_or(ReviewError::NoRequest)?;
     Ok(Asked { version, request })
 }
 
@@ -274,6 +277,10 @@ mod tests {
             ("{", "no AdmissionReview"),
             ("[]", "no AdmissionReview"),
             ("{}", "a \"\" of \"\""),
+            (
+                r#"["admission.k8s.io/v1","AdmissionReview",null]"#,
+                "no AdmissionReview",
+            ),
             (r#"{"apiVersion":"v1","kind":"Pod"}"#, "a \"Pod\" of \"v1\""),
         ];
         for (body, words) in cases {
@@ -288,6 +295,15 @@ mod tests {
             request.as_object_mut().unwrap().remove(field);
             let error = read(&body(&request)).unwrap_err();
             assert!(matches!(error, ReviewError::Json(_)), "{field}");
+        }
+        let mut list = request();
+        list["kind"] = json!(["apps", "Deployment"]);
+        for request in [
+            list,
+            json!(["u", {"kind": "Pod"}, null, "", "", "CREATE", null, null, null]),
+        ] {
+            let error = read(&body(&request)).unwrap_err();
+            assert!(matches!(error, ReviewError::Json(_)), "{request}");
         }
     }
 

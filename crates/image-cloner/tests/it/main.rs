@@ -11,6 +11,9 @@
 mod support;
 
 mod copies;
+mod files;
+mod laws;
+mod mutations;
 mod reviews;
 mod service;
 mod tls;

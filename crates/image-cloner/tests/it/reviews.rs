@@ -9,13 +9,18 @@ use http_body_util::BodyExt as _;
 use image_cloner::metrics::Metrics;
 use image_cloner::secrets::Secrets;
 use image_cloner::server::{App, router};
+use image_cloner::service::Service;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::service::{client_of_nobody, service};
 
 fn app() -> Router {
-    let service = service(&client_of_nobody(), "r.example");
+    app_of(service(&client_of_nobody(), "r.example"))
+}
+
+/// The addresses of this service, where there is no cluster.
+pub(crate) fn app_of(service: Service) -> Router {
     router(App {
         service: Arc::new(service),
         secrets: Arc::new(Secrets::none()),
