@@ -2,6 +2,8 @@
 //!
 //! `hack/run-e2e.sh` makes the cluster and runs them side by side.
 
+#[path = "cloner/afterwards.rs"]
+mod afterwards;
 #[path = "cloner/crowds.rs"]
 mod crowds;
 #[path = "cloner/kinds.rs"]
@@ -10,5 +12,9 @@ mod kinds;
 mod lasting;
 #[path = "cloner/load.rs"]
 mod load;
+#[path = "cloner/private.rs"]
+mod private;
+#[path = "cloner/scope.rs"]
+mod scope;
 #[path = "cloner/setup.rs"]
 mod setup;

@@ -205,6 +205,24 @@ impl<'a> Cloner<'a> {
         Ok(())
     }
 
+    /// Runs the program in one of its pods, as `kubectl exec` does. Gives its exit status, and what it prints.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub async fn exec(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let mut command = std::process::Command::new("kubectl");
+        command
+            .args(["exec", "--namespace", &self.space.name])
+            .arg(format!("deploy/{}", self.name))
+            .args(["--", "/image-cloner"])
+            .args(arguments)
+            .stdin(std::process::Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok((output.status.code().context("it was killed")?, text))
+    }
+
     /// Where the copy of an image of the registry is, without its digest.
     pub fn place(&self, registry: &Private, name: &str) -> String {
         format!(

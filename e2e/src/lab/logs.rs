@@ -1,5 +1,6 @@
 //! What was asked of whom: the API server's audit log and the registry's access log.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -68,6 +69,9 @@ pub struct Request {
     user_agent: Option<String>,
     response_status: Option<ResponseStatus>,
     object_ref: Option<ObjectRef>,
+    /// What admission has said of it, by key.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

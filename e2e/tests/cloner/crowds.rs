@@ -33,10 +33,10 @@ async fn an_image_that_a_hundred_want_at_once_is_copied_once() {
         }
         let made = cloner.metric("image_cloner_copies_total{result=\"made\"}").await.unwrap();
         assert!((made - 1.0).abs() < f64::EPSILON, "copied {made} times");
-        let asked = log.requests().unwrap().len();
+        let asked = log.requests_of("image-cloner/").unwrap().len();
         println!("figure: 100 creations of one image at once: 1 copy, {asked} requests to the original's registry");
         // The manifest's HEAD and GET, a GET for the config and each of the two layers; what refers to it is asked for too.
-        assert!(asked <= 12, "the registry was asked {asked} times");
+        assert!((5..=12).contains(&asked), "the registry was asked {asked} times");
     })
     .await;
 }
