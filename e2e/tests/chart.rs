@@ -32,6 +32,9 @@ use serde_json::{Value, json};
 
 use helm::{NAMESPACE, RELEASE, config, deployment, names, objects, only};
 
+/// The chart's folder, from the crate's.
+const CHART: &str = "../deploy/helm";
+
 #[test]
 fn lint_finds_nothing() {
     let chart = helm::folder();

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use super::CHART;
+
 /// The release's namespace in every render; unlike any other name, so that a mix-up is seen.
 pub(super) const NAMESPACE: &str = "puller-home";
 /// The release's name, likewise.
@@ -13,7 +15,7 @@ pub(super) const RELEASE: &str = "puller-release";
 
 /// The chart's folder.
 pub(super) fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/helm")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(CHART)
 }
 
 /// A file of the chart.
