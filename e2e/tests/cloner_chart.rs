@@ -213,7 +213,7 @@ fn the_notes_name_what_is_to_be_done_next() {
         "kubectl -n puller-home create secret generic registry-auth",
         "kubectl label namespace NAMESPACE image-cloner=enabled",
         "kubectl -n puller-home rollout status deployment/image-cloner",
-        "kubectl -n puller-home exec deploy/image-cloner -- /image-cloner mirror",
+        "kubectl -n puller-home exec deploy/image-cloner -- /image-cloner mirror --all-namespaces",
         "helm uninstall puller-release -n puller-home",
     ] {
         assert!(plain.contains(expected), "no {expected:?} in {plain}");

@@ -42,7 +42,7 @@ fn pull_secrets(place: &str) -> (String, Value) {
 }
 
 fn pods() -> (String, Value) {
-    let rule = json!({"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list"]});
+    let rule = json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]});
     ("the cluster".to_owned(), rule)
 }
 
