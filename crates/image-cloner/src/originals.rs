@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt as _;
 use kip_image::{Digest, Keyring, Reference};
 use kip_registry::{Client, Credential, Error, Kind};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::memo::Memo;
 use crate::proofs::{Claim, Proofs};
@@ -22,6 +22,7 @@ struct Inner {
     /// Who asks for what.
     asked: Memo<(Vec<u8>, Reference), Original>,
     slots: Semaphore,
+    news: Notify,
 }
 
 /// How originals are asked for.
@@ -92,6 +93,7 @@ impl Originals {
             settings,
             asked: Memo::new(settings.fresh),
             slots: Semaphore::new(AT_ONCE),
+            news: Notify::new(),
         }))
     }
 
@@ -112,6 +114,11 @@ impl Originals {
         self.with_proofs(|proofs| proofs.has(claim, SystemTime::now()))
     }
 
+    /// Waits until something is proven that was not.
+    pub async fn news(&self) {
+        self.0.news.notified().await;
+    }
+
     /// Reads or changes what is remembered.
     pub fn with_proofs<T>(&self, with: impl FnOnce(&mut Proofs) -> T) -> T {
         with(&mut lock(&self.0.proofs))
@@ -126,7 +133,9 @@ impl Inner {
             Ok(resolved) => {
                 let claim = reader.claim(reference.name(), &resolved.digest);
                 let lifetime = self.settings.lifetime;
-                lock(&self.proofs).note(claim, SystemTime::now(), lifetime);
+                if lock(&self.proofs).note(claim, SystemTime::now(), lifetime) {
+                    self.news.notify_one();
+                }
                 Original::There(resolved.digest)
             }
             Err(error) => match error.kind() {

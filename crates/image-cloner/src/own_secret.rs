@@ -30,6 +30,13 @@ pub struct SecretError {
     source: kube::Error,
 }
 
+impl SecretError {
+    /// Whether another replica has written meanwhile: then there is only to look again.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(&self.source, kube::Error::Api(status) if status.code == 409)
+    }
+}
+
 /// What it was when it was read; nobody else may have changed it before it is written.
 pub(crate) struct Read(Option<Secret>);
 

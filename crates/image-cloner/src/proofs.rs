@@ -32,7 +32,7 @@ pub struct Claim<'a> {
 
 /// Those that are known.
 pub struct Proofs {
-    bytes: Box<[u8]>,
+    secret: Box<[u8]>,
     key: hmac::Key,
     /// Until when each counts, in minutes since 1970.
     until: HashMap<Hash, u32>,
@@ -42,7 +42,7 @@ impl Proofs {
     /// None yet. The key is the same for all replicas.
     pub fn new(key: &[u8]) -> Self {
         Self {
-            bytes: key.into(),
+            secret: key.into(),
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             until: HashMap::new(),
         }
@@ -53,26 +53,27 @@ impl Proofs {
     pub fn copy(&self) -> Self {
         Self {
             until: self.until.clone(),
-            ..Self::new(&self.bytes)
+            ..Self::new(&self.secret)
         }
     }
 
     /// The key.
     pub fn key(&self) -> Vec<u8> {
-        self.bytes.to_vec()
+        self.secret.to_vec()
     }
 
-    /// Notes that the claim has been proven, for so long. One that counts for nearly as long stays as it is: else each
-    /// request would have all of them written again.
-    pub fn note(&mut self, claim: Claim<'_>, now: SystemTime, lifetime: Duration) {
+    /// Notes that the claim has been proven, for so long, and says whether that is news. One that counts for nearly as long
+    /// stays as it is: else each request would have all of them written again.
+    pub fn note(&mut self, claim: Claim<'_>, now: SystemTime, lifetime: Duration) -> bool {
         let until = minutes(now + lifetime);
         let hash = self.hash(claim);
         let enough = minutes(now + lifetime - lifetime / 10);
         if self.until.get(&hash).is_some_and(|known| *known >= enough) {
-            return;
+            return false;
         }
         self.insert(hash, until);
         self.bound();
+        true
     }
 
     /// Whether the claim was proven.
@@ -108,6 +109,15 @@ impl Proofs {
             self.insert(hash, u32::from_be_bytes(until));
         }
         self.bound();
+    }
+
+    /// So many bytes they take when they are written.
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "there are at most some hundred thousand"
+    )]
+    pub fn bytes(&self) -> f64 {
+        (self.until.len() * WRITTEN) as f64
     }
 
     /// How many there are.

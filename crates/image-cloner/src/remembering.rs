@@ -1,9 +1,12 @@
 //! Keeps the proofs in a Secret, so that they outlive the process and are the same for all replicas.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kube::Client;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use crate::originals::Originals;
@@ -17,8 +20,14 @@ const KEY: &str = "key";
 const PROOFS: &str = "proofs";
 /// So many bytes has a key: as many as its hash.
 const LENGTH: usize = 32;
-/// What is new is written down so often, and what others have written is read.
-const PAUSE: Duration = Duration::from_secs(10);
+/// What others have written is read so often, and at once where it matters.
+const PAUSE: Duration = Duration::from_secs(30);
+/// What is new is written down after so long, with all that has come by then: a registry may be gone a moment later.
+const GATHER: Duration = Duration::from_secs(1);
+/// A Secret of so many bytes is written once in a second at most, and one that is larger less often.
+const BYTES_A_SECOND: f64 = 100_000.0;
+/// So often others may write in between; then there is the next time.
+const ATTEMPTS: usize = 5;
 /// While the API server does not do its part it is asked so often.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -26,6 +35,8 @@ const RETRY: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Remembering {
     secret: OwnSecret,
+    /// When it was last looked into because it mattered.
+    looked: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Why they cannot be kept.
@@ -47,6 +58,7 @@ impl Remembering {
     pub fn new(client: Client, namespace: &str, name: &str) -> Self {
         Self {
             secret: OwnSecret::new(client, namespace, name),
+            looked: Arc::default(),
         }
     }
 
@@ -56,6 +68,7 @@ impl Remembering {
             match self.begin().await {
                 Ok(Some(proofs)) => return proofs,
                 Ok(None) => {}
+                Err(RememberError::Secret(error)) if error.is_conflict() => continue,
                 Err(error) => {
                     let error = words::of(&error);
                     warn!(error, "what was proven cannot be read");
@@ -77,17 +90,39 @@ impl Remembering {
     /// Writes down what is new, and takes in what others have written, for ever. `count` is told how many there are.
     pub async fn keep(&self, originals: &Originals, count: impl Fn(usize)) {
         loop {
-            tokio::time::sleep(PAUSE).await;
+            if timeout(PAUSE, originals.news()).await.is_ok() {
+                tokio::time::sleep(GATHER).await;
+            }
             self.share(originals).await;
-            count(originals.with_proofs(|proofs| proofs.len()));
+            let (known, bytes) = originals.with_proofs(|it| (it.len(), it.bytes()));
+            count(known);
+            tokio::time::sleep(Duration::from_secs_f64(bytes / BYTES_A_SECOND)).await;
+        }
+    }
+
+    /// Looks whether another replica has proven something in the last moments: now it matters. Those who come meanwhile wait
+    /// for the same look.
+    pub async fn look(&self, originals: &Originals) {
+        let mut looked = self.looked.lock().await;
+        if looked.is_none_or(|at| at.elapsed() >= GATHER) {
+            self.share(originals).await;
+            *looked = Some(Instant::now());
         }
     }
 
     /// Does that once.
     pub async fn share(&self, originals: &Originals) {
-        if let Err(error) = self.exchange(originals).await {
-            let error = words::of(&error);
-            warn!(error, "what was proven cannot be shared");
+        for _ in 0..ATTEMPTS {
+            match self.exchange(originals).await {
+                Ok(()) => return,
+                // Another replica has written meanwhile: what it has written is taken in, too.
+                Err(RememberError::Secret(error)) if error.is_conflict() => {}
+                Err(error) => {
+                    let error = words::of(&error);
+                    warn!(error, "what was proven cannot be shared");
+                    return;
+                }
+            }
         }
     }
 

@@ -73,7 +73,8 @@ pub async fn run(config: Config, start: Start) -> anyhow::Result<()> {
         () = &mut stop => return Ok(()),
         begun = start_up => begun?,
     };
-    let (service, login) = service(&config, proofs, &metrics)?;
+    let (mut service, login) = service(&config, proofs, &metrics)?;
+    service.remembering = Some(remembering.clone());
     let originals = service.originals.clone();
     look_after(
         &config,
@@ -197,6 +198,7 @@ pub fn service(
         unproven: config.unproven,
         originals: Originals::new(registries.clone(), proofs, asked),
         copier: Copier::new(registries, settings, writers, metrics.clone()),
+        remembering: None,
     };
     Ok((service, login))
 }

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::metrics::{self, Answered, Metrics};
 use crate::review::{self, Answer, Asked};
@@ -139,15 +139,15 @@ fn tell(asked: &Asked, answer: &Answer) {
         .iter()
         .map(|(key, text)| format!("{key}: {text}"))
         .collect();
+    let detail = told.join("; ");
     let refused = answer.refusal.is_some();
-    info!(
-        kind,
-        namespace,
-        name,
-        refused,
-        detail = told.join("; "),
-        "answered"
-    );
+    // Most requests change nothing that matters here.
+    let is_news = refused || !answer.changes.is_empty() || !answer.warnings.is_empty();
+    if is_news {
+        info!(kind, namespace, name, refused, detail, "answered");
+    } else {
+        debug!(kind, namespace, name, detail, "answered");
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::answer::{self, Object, Outcome, Rules};
 use crate::copies::{Copier, Source};
 use crate::naming::Naming;
 use crate::originals::{Original, Originals, Reader};
+use crate::remembering::Remembering;
 use crate::review::{Answer, Asked, Request};
 use crate::scope::Scope;
 use crate::workload::Kind as WorkloadKind;
@@ -39,6 +40,8 @@ pub struct Service {
     pub originals: Originals,
     /// Makes the copies.
     pub copier: Copier,
+    /// Where other replicas remember what they have proven; `None` where there are no others.
+    pub remembering: Option<Remembering>,
 }
 
 /// The credentials of the pods of an object.
@@ -117,10 +120,7 @@ impl Service {
             Ok(None) => return Outcome::Failed(format!("{error}, and there is no copy of it")),
             Err(second) => return Outcome::Failed(format!("{error}; {second}")),
         };
-        let is_proven = copy
-            .digest()
-            .is_some_and(|digest| self.originals.is_proven(reference, digest, &reader));
-        if is_proven || self.unproven == Unproven::Give {
+        if self.unproven == Unproven::Give || self.is_proven(reference, &copy, &reader).await {
             return Outcome::There(copy);
         }
         let what = if *error.kind() == Kind::NotFound {
@@ -131,6 +131,21 @@ impl Service {
         Outcome::Failed(format!(
             "the original is {what}, and nothing shows that these pods may read it: {error}"
         ))
+    }
+
+    /// Whether who asks could read the copy's content before, as far as any replica knows.
+    async fn is_proven(&self, reference: &Reference, copy: &Reference, reader: &Reader) -> bool {
+        let Some(digest) = copy.digest() else {
+            return false;
+        };
+        if self.originals.is_proven(reference, digest, reader) {
+            return true;
+        }
+        let Some(remembering) = &self.remembering else {
+            return false;
+        };
+        remembering.look(&self.originals).await;
+        self.originals.is_proven(reference, digest, reader)
     }
 
     async fn copied(&self, source: Source, is_dry: bool) -> Outcome {

@@ -73,6 +73,7 @@ impl Keeper {
             match self.step(None).await {
                 Ok((certificates, Some(shown))) => return (certificates, Shown::new(shown)),
                 Ok((_, None)) => {}
+                Err(KeeperError::Secret(error)) if error.is_conflict() => continue,
                 Err(error) => {
                     let error = words::of(&error);
                     warn!(error, "there is no certificate yet");
@@ -94,6 +95,9 @@ impl Keeper {
                         info!(until = now.shown.until, "a new certificate is shown");
                     }
                     certificates = now;
+                }
+                Err(KeeperError::Secret(error)) if error.is_conflict() => {
+                    debug!("another replica was faster");
                 }
                 Err(error) => {
                     let error = words::of(&error);

@@ -124,6 +124,7 @@ pub(crate) fn service(client: &Client, target: &str) -> Service {
         },
         unproven: Unproven::Keep,
         originals: Originals::new(client.clone(), Proofs::new(b"key"), ASKED),
+        remembering: None,
         copier: Copier::new(client.clone(), settings, Arc::new([]), Metrics::default()),
     }
 }
