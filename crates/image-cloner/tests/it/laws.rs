@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each fuzz target runs one of them")]
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -21,8 +21,12 @@ use serde_json::Value;
 const SECRET: &str = "copies";
 /// A pull secret of the pods' account.
 const OF_ACCOUNT: &str = "of-account";
-/// So long is a proof, as it is written.
+/// So long is a proof, as it is written: a hash, and its end in minutes.
 const PROOF: usize = 20;
+/// So many of them are kept.
+const MOST: usize = 40_000;
+/// A time at which some count and some do not, in minutes since 1970.
+pub(crate) const MINUTES: u32 = 29_000_000;
 
 /// What is left alone.
 pub(crate) fn scope() -> Scope {
@@ -221,20 +225,28 @@ pub(crate) fn patched(object: &Value, response: &Value) -> Value {
     patched
 }
 
-/// Proofs: whatever was written down can be taken in, and what is written of it says the same.
+/// Proofs: of whatever was written down, those that still count are written again, each once, with its latest end.
 pub(crate) fn proofs(data: &[u8]) {
     let mut proofs = Proofs::new(b"key");
     proofs.merge(data);
-    assert!(proofs.len() <= data.len() / PROOF);
-    let now = UNIX_EPOCH + Duration::from_secs(60 * 29_000_000);
-    for time in [UNIX_EPOCH, now] {
-        let written = proofs.encode(time);
-        assert!(written.len().is_multiple_of(PROOF) && written.len() / PROOF <= proofs.len());
-        let mut read = Proofs::new(b"key");
-        read.merge(&written);
-        assert_eq!(read.encode(time), written);
-        // Nothing new is in it.
-        proofs.merge(&written);
-        assert_eq!(proofs.encode(time), written);
+    let mut ends = BTreeMap::new();
+    for (hash, end) in data.chunks_exact(PROOF).map(|it| it.split_at(PROOF - 4)) {
+        // Of the same length, bytes are in the order of the numbers that they are.
+        let known = ends.entry(hash).or_insert(end);
+        *known = end.max(*known);
+    }
+    if ends.len() > MOST {
+        return assert!(proofs.len() <= MOST);
+    }
+    assert_eq!(proofs.len(), ends.len());
+    for minutes in [0, MINUTES] {
+        let living = ends
+            .iter()
+            .filter(|(_, end)| ***end > minutes.to_be_bytes()[..]);
+        let living: Vec<u8> = living
+            .flat_map(|(hash, end)| [*hash, *end].concat())
+            .collect();
+        let time = UNIX_EPOCH + Duration::from_secs(60 * u64::from(minutes));
+        assert_eq!(proofs.encode(time), living);
     }
 }

@@ -235,4 +235,13 @@ proptest! {
     fn proofs_of_any_bytes_are_taken_in(data in proptest::collection::vec(any::<u8>(), 0..200)) {
         laws::proofs(&data);
     }
+
+    #[test]
+    fn of_the_same_proof_the_latest_counts(written in proptest::collection::vec((0..4_u8, -2..3_i32), 0..20)) {
+        let proofs = written.iter().flat_map(|(hash, end)| {
+            let end = laws::MINUTES.saturating_add_signed(*end).to_be_bytes();
+            [[*hash; 16].as_slice(), &end].concat()
+        });
+        laws::proofs(&proofs.collect::<Vec<u8>>());
+    }
 }
