@@ -93,7 +93,7 @@ stage_arm64() {
 stage_chart() {
   need docker-registry docker-registry
   need skopeo skopeo
-  PATH="$(hack/tools/build.sh helm):$PATH" cargo test --locked -p kip-e2e --lib --bins --test chart --test openshift --test samples
+  PATH="$(hack/tools/build.sh helm):$PATH" cargo test --locked -p kip-e2e --lib --bins --test chart --test cloner_chart --test openshift --test samples
 }
 
 stage_cluster() { KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm; }

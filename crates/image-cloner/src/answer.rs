@@ -1,5 +1,8 @@
 //! The answer to a request, from what came of each of its images.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use kip_image::Reference;
@@ -60,8 +63,9 @@ pub struct Object<'a> {
     pub operation: Operation,
     /// As it is asked for.
     pub value: &'a Value,
-    /// The pull secrets of its pods' service account. A template has them only where it names none itself.
-    pub account_secrets: &'a [String],
+    /// The pull secrets of its pods' service account, where they are known. A template has them only where it names none
+    /// itself.
+    pub account_secrets: Option<&'a [String]>,
 }
 
 /// So many characters of a warning are shown for certain ([`warnings`]).
@@ -89,19 +93,25 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
     let (mut copied, mut without, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
     for (wanted, outcome) in task.wanted.iter().zip(outcomes) {
         let Wanted { pointer, text, .. } = wanted;
-        let (words, rule) = match outcome {
-            Outcome::There(copy) => {
+        let (words, rule) = match (outcome, &wanted.before) {
+            (Outcome::There(copy), _) => {
                 answer.changes.extend(replaced(wanted, copy));
                 copied.push(format!("{text} is {copy}"));
                 continue;
             }
-            Outcome::Late => ("it is still being copied".to_owned(), rules.on_timeout),
-            Outcome::Failed(words) => (words.clone(), rules.on_failure),
+            // Nothing is rolled out anew because a registry is away.
+            (_, Some(copy)) => {
+                answer.changes.extend(replaced(wanted, copy));
+                copied.push(format!("{text} is still {copy}"));
+                continue;
+            }
+            (Outcome::Late, None) => ("it is still being copied".to_owned(), rules.on_timeout),
+            (Outcome::Failed(words), None) => (words.clone(), rules.on_failure),
         };
         without.push(format!("{pointer} {text}: {words}"));
         let line = format!("{text} has no copy: {words}");
         match rule {
-            Without::Admit => answer.warnings.push(shortened(&line)),
+            Without::Admit => answer.warnings.push(shortened(&one_line(&line))),
             Without::Deny => refusals.push(line),
         }
     }
@@ -157,8 +167,8 @@ fn secret(object: Object<'_>, rules: &Rules) -> Option<Change> {
             value: json!({"name": name}),
         });
     }
-    // One that names a secret does not get those of the account any more.
-    let account = object.account_secrets.iter().map(String::as_str);
+    // One that names a secret does not get those of the account any more: where they are not known it names none.
+    let account = object.account_secrets?.iter().map(String::as_str);
     let names = account.filter(|it| *it != name).chain([name]);
     let all: Vec<Value> = names.map(|name| json!({"name": name})).collect();
     Some(Change::Add {
@@ -175,173 +185,8 @@ fn shortened(line: &str) -> String {
     format!("{beginning}…")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scope::Left;
-
-    const COPY: &str = "r.example/c/quay.io/app:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-
-    fn task(images: &[&str]) -> Task {
-        let wanted = images.iter().enumerate();
-        let wanted = wanted.map(|(index, image)| Wanted {
-            pointer: format!("/spec/containers/{index}/image"),
-            text: (*image).to_owned(),
-            reference: Reference::parse(image).unwrap(),
-        });
-        Task {
-            wanted: wanted.collect(),
-            left: vec![("/spec/containers/9/image".to_owned(), Left::Never)],
-        }
-    }
-
-    fn rules(without: Without) -> Rules {
-        Rules {
-            on_timeout: without,
-            on_failure: without,
-            pull_secret: None,
-        }
-    }
-
-    fn there() -> Outcome {
-        Outcome::There(Reference::parse(COPY).unwrap())
-    }
-
-    fn pod(value: &Value) -> Object<'_> {
-        Object {
-            kind: Kind::of("", "Pod").unwrap(),
-            operation: Operation::Create,
-            value,
-            account_secrets: &[],
-        }
-    }
-
-    #[test]
-    fn what_has_a_copy_is_replaced_and_all_is_told() {
-        let task = task(&["quay.io/app:1", "slow:1", "gone:1"]);
-        let outcomes = [
-            there(),
-            Outcome::Late,
-            Outcome::Failed("no such image".to_owned()),
-        ];
-        let answer = answer(pod(&json!({})), &task, &outcomes, &rules(Without::Admit));
-        let path = "/spec/containers/0/image".to_owned();
-        let expected = [
-            Change::Test {
-                path: path.clone(),
-                value: json!("quay.io/app:1"),
-            },
-            Change::Replace {
-                path,
-                value: json!(COPY),
-            },
-        ];
-        assert_eq!(answer.changes, expected);
-        assert_eq!(answer.refusal, None);
-        let expected = [
-            "slow:1 has no copy: it is still being copied",
-            "gone:1 has no copy: no such image",
-        ];
-        assert_eq!(answer.warnings, expected);
-        let keys: Vec<_> = answer.annotations.keys().copied().collect();
-        assert_eq!(keys, ["copied", "left-alone", "without-copy"]);
-    }
-
-    #[test]
-    fn what_must_have_a_copy_is_refused_as_a_whole() {
-        let task = task(&["quay.io/app:1", "slow:1"]);
-        let outcomes = [there(), Outcome::Late];
-        let rules = Rules {
-            on_timeout: Without::Deny,
-            ..rules(Without::Admit)
-        };
-        let answer = answer(pod(&json!({})), &task, &outcomes, &rules);
-        let words = "slow:1 has no copy: it is still being copied";
-        assert_eq!(answer.refusal.as_deref(), Some(words));
-        assert_eq!((answer.changes, answer.warnings), (vec![], vec![]));
-    }
-
-    #[test]
-    fn warnings_are_short() {
-        let failed = [Outcome::Failed("ä".repeat(500))];
-        let answer = answer(
-            pod(&json!({})),
-            &task(&["a:1"]),
-            &failed,
-            &rules(Without::Admit),
-        );
-        assert_eq!(answer.warnings[0].chars().count(), WARNING);
-    }
-
-    fn secret_of(object: Object<'_>) -> Option<Change> {
-        let rules = Rules {
-            pull_secret: Some("copies".to_owned()),
-            ..rules(Without::Admit)
-        };
-        let answer = answer(object, &task(&["a:1"]), &[there()], &rules);
-        answer.changes.into_iter().nth(2)
-    }
-
-    fn added(path: &str, value: Value) -> Change {
-        let path = path.to_owned();
-        Change::Add { path, value }
-    }
-
-    #[test]
-    fn a_pod_gets_the_pull_secret_beside_its_own_and_only_as_it_is_made() {
-        let list = "/spec/imagePullSecrets";
-        let end = "/spec/imagePullSecrets/-";
-        let cases = [
-            (
-                json!({"spec": {}}),
-                Some(added(list, json!([{"name": "copies"}]))),
-            ),
-            (
-                json!({"spec": {"imagePullSecrets": []}}),
-                Some(added(list, json!([{"name": "copies"}]))),
-            ),
-            (
-                json!({"spec": {"imagePullSecrets": [{"name": "own"}]}}),
-                Some(added(end, json!({"name": "copies"}))),
-            ),
-            (
-                json!({"spec": {"imagePullSecrets": [{"name": "copies"}]}}),
-                None,
-            ),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(secret_of(pod(&value)), expected, "{value}");
-        }
-        let value = json!({"spec": {}});
-        let update = Object {
-            operation: Operation::Update,
-            ..pod(&value)
-        };
-        assert_eq!(secret_of(update), None);
-        let none = answer(
-            pod(&value),
-            &task(&["a:1"]),
-            &[Outcome::Late],
-            &rules(Without::Admit),
-        );
-        assert_eq!(
-            none.changes,
-            [],
-            "where nothing is replaced nothing is needed"
-        );
-    }
-
-    #[test]
-    fn a_template_keeps_the_secrets_of_its_account() {
-        let value = json!({"spec": {"template": {"spec": {}}}});
-        let template = Object {
-            kind: Kind::of("apps", "Deployment").unwrap(),
-            operation: Operation::Update,
-            value: &value,
-            account_secrets: &["of-account".to_owned(), "copies".to_owned()],
-        };
-        let expected = json!([{"name": "of-account"}, {"name": "copies"}]);
-        let expected = added("/spec/template/spec/imagePullSecrets", expected);
-        assert_eq!(secret_of(template), Some(expected));
-    }
+/// What a registry has said may have line breaks and the like, which a warning may not.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(plain).collect()
 }

@@ -80,6 +80,8 @@ pub struct Wanted {
     pub text: String,
     /// What it means.
     pub reference: Reference,
+    /// The copy of it that stood there before the update: who applies the original's name again means the same.
+    pub before: Option<Reference>,
 }
 
 /// What is to be done for a request.
@@ -126,13 +128,16 @@ impl Scope {
             return Err(Exempt::Controlled);
         }
         let mut found = images(kind, &request.object);
+        let mut old = Vec::new();
         if request.operation == Operation::Update {
-            found = changed(found, &images(kind, &request.old_object));
+            old = images(kind, &request.old_object);
+            found = changed(found, &old);
         }
         let mut task = Task::default();
         for image in found {
             match self.wanted(&image, naming) {
                 Ok(reference) => task.wanted.push(Wanted {
+                    before: before(&image, &reference, &old, naming),
                     pointer: image.pointer,
                     text: image.image.to_owned(),
                     reference,
@@ -188,6 +193,20 @@ impl Scope {
         }
         Ok(reference)
     }
+}
+
+/// The copy that the container of the same name had of this very image.
+fn before(
+    image: &Found<'_>,
+    reference: &Reference,
+    old: &[Found<'_>],
+    naming: &Naming,
+) -> Option<Reference> {
+    let same = |it: &&Found<'_>| (it.list, it.name) == (image.list, image.name);
+    let copy = Reference::parse(old.iter().find(same)?.image).ok()?;
+    let place = naming.place(reference).ok()?;
+    let is_of_it = (copy.name(), copy.tag()) == (place.name(), place.tag());
+    (is_of_it && copy.digest().is_some()).then_some(copy)
 }
 
 fn owners(metadata: &Value) -> impl Iterator<Item = &Value> {

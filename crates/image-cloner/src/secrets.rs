@@ -94,10 +94,11 @@ impl Which {
 async fn read(client: &Client, namespace: &str, which: &Which) -> Found {
     let mut is_whole = true;
     let (names, account) = match which {
-        Which::Named(names) => (names.clone(), Vec::new()),
+        Which::Named(names) => (names.clone(), None),
         Which::OfAccount(name) => {
-            let names = of_account(client, namespace, name, &mut is_whole).await;
-            (names.clone(), names)
+            let names = of_account(client, namespace, name).await;
+            is_whole = names.is_some();
+            (names.clone().unwrap_or_default(), names)
         }
     };
     let mut read = Vec::new();
@@ -123,23 +124,18 @@ fn named(spec: &Value) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-async fn of_account(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    is_whole: &mut bool,
-) -> Vec<String> {
+/// Those that a service account names; `None` where it cannot be read.
+async fn of_account(client: &Client, namespace: &str, name: &str) -> Option<Vec<String>> {
     let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
     let found = match accounts.get_opt(name).await {
         Ok(found) => found.and_then(|account| account.image_pull_secrets),
         Err(error) => {
             warn!(namespace, account = name, %error, "a service account cannot be read");
-            *is_whole = false;
-            None
+            return None;
         }
     };
     let secrets = found.unwrap_or_default().into_iter();
-    secrets.map(|secret| secret.name).collect()
+    Some(secrets.map(|secret| secret.name).collect())
 }
 
 async fn secret(

@@ -94,9 +94,8 @@ async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Respo
             return (StatusCode::BAD_REQUEST, format!("{words}\n")).into_response();
         }
     };
-    let request = &asked.request;
-    let secrets = app.secrets.of(request).await;
-    let answer = app.service.answer(&asked, &secrets, deadline).await;
+    let secrets = app.secrets.of(&asked.request);
+    let answer = app.service.answer(&asked, secrets, deadline).await;
     tell(&asked, &answer);
     count(&app.metrics, &answer, began.elapsed());
     let json = [(header::CONTENT_TYPE, "application/json")];

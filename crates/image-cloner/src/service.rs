@@ -14,7 +14,7 @@ use crate::naming::Naming;
 use crate::originals::{Original, Originals, Reader};
 use crate::remembering::Remembering;
 use crate::review::{Answer, Asked, Request};
-use crate::scope::Scope;
+use crate::scope::{Scope, Task, Wanted};
 use crate::workload::Kind as WorkloadKind;
 
 /// What becomes of an image whose original is away, when nothing proves that who asks may read it.
@@ -49,16 +49,16 @@ pub struct Service {
 pub struct PodSecrets {
     /// Those that kubelet would have.
     pub keyring: Keyring,
-    /// The pull secrets of the pods' service account.
-    pub account: Vec<String>,
+    /// The pull secrets of the pods' service account; `None` where they are not known.
+    pub account: Option<Vec<String>>,
 }
 
 impl Service {
-    /// Answers before the deadline. Copies that take longer go on.
+    /// Answers before the deadline. Copies that take longer go on. The secrets are read only where they matter.
     pub async fn answer(
         self: &Arc<Self>,
         asked: &Asked,
-        secrets: &PodSecrets,
+        secrets: impl Future<Output = Arc<PodSecrets>>,
         deadline: Instant,
     ) -> Answer {
         let request = &asked.request;
@@ -69,6 +69,32 @@ impl Service {
         let Some(kind) = WorkloadKind::of(&request.kind.group, &request.kind.kind) else {
             return Answer::default();
         };
+        let mut secrets_read = None;
+        if !task.wanted.is_empty() {
+            secrets_read = timeout_at(deadline, secrets).await.ok();
+        }
+        let outcomes = match &secrets_read {
+            Some(secrets) => self.outcomes(request, kind, &task, secrets, deadline).await,
+            None => vec![Outcome::Late; task.wanted.len()],
+        };
+        let object = Object {
+            kind,
+            operation: request.operation,
+            value: &request.object,
+            account_secrets: secrets_read.as_ref().and_then(|it| it.account.as_deref()),
+        };
+        answer::answer(object, &task, &outcomes, &self.rules)
+    }
+
+    /// What came of each image, in the task's order.
+    async fn outcomes(
+        self: &Arc<Self>,
+        request: &Request,
+        kind: WorkloadKind,
+        task: &Task,
+        secrets: &PodSecrets,
+        deadline: Instant,
+    ) -> Vec<Outcome> {
         // The same image in two containers is one.
         let mut distinct: Vec<&Reference> = task.wanted.iter().map(|it| &it.reference).collect();
         distinct.sort_unstable();
@@ -89,17 +115,13 @@ impl Service {
         let outcomes = join_all(outcomes).await;
         let by_reference: HashMap<&Reference, Outcome> =
             distinct.into_iter().zip(outcomes).collect();
-        let in_order = task
-            .wanted
-            .iter()
-            .filter_map(|it| by_reference.get(&it.reference).cloned());
-        let in_order: Vec<Outcome> = in_order.collect();
-        answer::answer(
-            object(request, kind, secrets),
-            &task,
-            &in_order,
-            &self.rules,
-        )
+        // Nobody may change a Job's template, also not to what a tag stands for by now.
+        let is_fixed = (kind.group, kind.name) == ("batch", "Job");
+        let of = |wanted: &Wanted| match &wanted.before {
+            Some(copy) if is_fixed => Some(Outcome::There(copy.clone())),
+            _ => by_reference.get(&wanted.reference).cloned(),
+        };
+        task.wanted.iter().filter_map(of).collect()
     }
 
     async fn outcome(&self, reference: &Reference, reader: Reader, is_dry: bool) -> Outcome {
@@ -161,14 +183,5 @@ impl Service {
             Ok(copy) => Outcome::There(copy),
             Err(error) => Outcome::Failed(error.to_string()),
         }
-    }
-}
-
-fn object<'a>(request: &'a Request, kind: WorkloadKind, secrets: &'a PodSecrets) -> Object<'a> {
-    Object {
-        kind,
-        operation: request.operation,
-        value: &request.object,
-        account_secrets: &secrets.account,
     }
 }

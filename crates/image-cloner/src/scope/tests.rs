@@ -166,6 +166,29 @@ fn an_update_copies_what_is_new() {
 }
 
 #[test]
+fn an_update_knows_the_copy_that_was_there_of_the_same_image() {
+    let digest = format!("sha256:{:064x}", 1);
+    let copy = format!("r.example/copies/docker.io/library/a:1@{digest}");
+    let before = |new: &str, old: &str| {
+        let mut update = pod(&[new]);
+        update.operation = Operation::Update;
+        update.old_object = pod(&[old]).object;
+        let wanted = task(&update).unwrap().wanted.remove(0);
+        wanted.before.map(|copy| copy.to_string())
+    };
+    assert_eq!(before("a:1", &copy), Some(copy.clone()));
+    assert_eq!(before("docker.io/library/a:1", &copy), Some(copy.clone()));
+    for (new, old) in [
+        ("a:2", copy.as_str()),
+        ("b:1", &copy),
+        ("a:1", "a:0"),
+        ("a:1", "r.example/copies/docker.io/library/a:1"),
+    ] {
+        assert_eq!(before(new, old), None, "{new} {old}");
+    }
+}
+
+#[test]
 fn what_is_never_pulled_is_left_alone() {
     let mut request = pod(&["a:1"]);
     request.object["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");

@@ -123,7 +123,7 @@ pub(crate) fn answered(
         kind,
         operation: request.operation,
         value: &request.object,
-        account_secrets: &[OF_ACCOUNT.to_owned()],
+        account_secrets: Some(&[OF_ACCOUNT.to_owned()]),
     };
     let answer = answer(object, task, outcomes, rules);
     let response = response(data, asked, &asked.answered(&answer));

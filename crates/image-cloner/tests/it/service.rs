@@ -62,7 +62,7 @@ impl Stage {
     }
 
     /// A pod with this image, dealt with for so long.
-    async fn pod(&self, image: &str, secrets: &PodSecrets, within: Duration) -> Answer {
+    async fn pod(&self, image: &str, secrets: &Arc<PodSecrets>, within: Duration) -> Answer {
         self.asked(
             json!({"name": "c", "image": format!("{}/{image}", self.host)}),
             false,
@@ -76,7 +76,7 @@ impl Stage {
         &self,
         container: Value,
         is_dry: bool,
-        secrets: &PodSecrets,
+        secrets: &Arc<PodSecrets>,
         within: Duration,
     ) -> Answer {
         let review = json!({
@@ -87,6 +87,7 @@ impl Stage {
             },
         });
         let asked = review::read(review.to_string().as_bytes()).unwrap();
+        let secrets = std::future::ready(secrets.clone());
         self.service
             .answer(&asked, secrets, Instant::now() + within)
             .await
@@ -144,13 +145,13 @@ fn replacement(answer: &Answer) -> Option<String> {
     })
 }
 
-fn of(host: &str, user: &str, password: &str) -> PodSecrets {
+fn of(host: &str, user: &str, password: &str) -> Arc<PodSecrets> {
     let config = json!({"auths": {host: {"username": user, "password": password}}});
     let secret = PullSecret::parse(SecretType::DockerConfigJson, config.to_string().as_bytes());
-    PodSecrets {
+    Arc::new(PodSecrets {
         keyring: Keyring::new([secret.unwrap()]),
-        account: Vec::new(),
-    }
+        account: None,
+    })
 }
 
 #[tokio::test]
@@ -160,7 +161,7 @@ async fn a_pod_runs_from_the_copy_also_when_the_original_is_gone() {
         .source()
         .push("team/app", "1", &image(&[b"one"], ""))
         .await;
-    let anybody = PodSecrets::default();
+    let anybody = Arc::default();
     let first = replacement(&stage.pod("team/app:1", &anybody, LONG).await).unwrap();
     let name = format!(
         "{}/backup/{}/team/app:1@sha256:",
@@ -212,7 +213,7 @@ async fn a_private_image_is_given_only_to_who_could_read_it() {
         None
     );
     assert_eq!(
-        replacement(&stage.pod("team/app:1", &PodSecrets::default(), LONG).await),
+        replacement(&stage.pod("team/app:1", &Arc::default(), LONG).await),
         None
     );
     // The registry is away: what was proven counts.
@@ -250,7 +251,7 @@ async fn past_the_deadline_a_pod_passes_as_it_is_and_the_next_one_finds_the_copy
     let stage = Stage::new(false);
     let layer = bytes(2_000_000);
     stage.source().push("app", "1", &image(&[&layer], "")).await;
-    let anybody = PodSecrets::default();
+    let anybody = Arc::default();
     let late = stage.pod("app:1", &anybody, Duration::ZERO).await;
     assert_eq!((replacement(&late), late.refusal.clone()), (None, None));
     assert!(late.warnings[0].contains("still being copied"), "{late:?}");
@@ -262,9 +263,7 @@ async fn a_dry_run_writes_nothing() {
     let stage = Stage::new(false);
     stage.source().push("app", "1", &image(&[b"one"], "")).await;
     let container = json!({"name": "c", "image": format!("{}/app:1", stage.host)});
-    let dry = stage
-        .asked(container, true, &PodSecrets::default(), LONG)
-        .await;
+    let dry = stage.asked(container, true, &Arc::default(), LONG).await;
     let name = replacement(&dry).unwrap();
     assert_eq!(stage.service.copier.made(), 0);
     let copy = crate::support::reference(&name);
@@ -272,6 +271,35 @@ async fn a_dry_run_writes_nothing() {
         stage.client.resolve(&copy, &[]).await.is_err(),
         "there is no {name}"
     );
-    let real = stage.pod("app:1", &PodSecrets::default(), LONG).await;
+    let real = stage.pod("app:1", &Arc::default(), LONG).await;
     assert_eq!(replacement(&real), Some(name));
+}
+
+#[tokio::test]
+async fn secrets_that_do_not_come_in_time_are_not_taken_for_none() {
+    let stage = Stage::new(false);
+    stage.source().push("app", "1", &image(&[b"one"], "")).await;
+    let container = json!({"name": "c", "image": format!("{}/app:1", stage.host)});
+    let review = |container: Value| {
+        let request = json!({
+            "uid": "u", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "namespace": "team",
+            "operation": "CREATE", "object": {"spec": {"containers": [container]}},
+        });
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request,
+        });
+        review::read(review.to_string().as_bytes()).unwrap()
+    };
+    let soon = || Instant::now() + Duration::from_millis(50);
+    let asked = review(container);
+    let answer = stage.service.answer(&asked, std::future::pending(), soon());
+    let answer = answer.await;
+    assert_eq!(
+        (replacement(&answer), answer.outcomes),
+        (None, vec!["late"])
+    );
+    // Where nothing is wanted they are not asked for.
+    let asked = review(json!({"name": "c", "image": "auto"}));
+    let answer = stage.service.answer(&asked, std::future::pending(), soon());
+    assert_eq!(answer.await.outcomes, ["placeholder"]);
 }
