@@ -11,6 +11,7 @@
 mod support;
 
 mod copies;
+mod documented;
 mod files;
 mod laws;
 mod mutations;
