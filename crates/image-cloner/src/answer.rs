@@ -72,6 +72,8 @@ pub struct Object<'a> {
 ///
 /// [`warnings`]: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response
 const WARNING: usize = 120;
+/// So many characters of a text go into the audit log, or into a refusal: an object may have hundreds of images.
+const ANNOTATION: usize = 4000;
 
 /// The answer where the object is left alone as a whole.
 pub fn left_alone(why: Exempt) -> Answer {
@@ -111,12 +113,12 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
         without.push(format!("{pointer} {text}: {words}"));
         let line = format!("{text} has no copy: {words}");
         match rule {
-            Without::Admit => answer.warnings.push(shortened(&one_line(&line))),
+            Without::Admit => answer.warnings.push(bounded(one_line(&line), WARNING)),
             Without::Deny => refusals.push(line),
         }
     }
     if !refusals.is_empty() {
-        answer.refusal = Some(refusals.join("; "));
+        answer.refusal = Some(bounded(refusals.join("; "), ANNOTATION));
         answer.changes.clear();
     }
     if !answer.changes.is_empty() {
@@ -132,7 +134,8 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
         ("left-alone", left.collect()),
     ];
     let texts = texts.into_iter().filter(|(_, lines)| !lines.is_empty());
-    answer.annotations = texts.map(|(key, lines)| (key, lines.join("; "))).collect();
+    let texts = texts.map(|(key, lines)| (key, bounded(lines.join("; "), ANNOTATION)));
+    answer.annotations = texts.collect();
     answer
 }
 
@@ -177,11 +180,12 @@ fn secret(object: Object<'_>, rules: &Rules) -> Option<Change> {
     })
 }
 
-fn shortened(line: &str) -> String {
-    if line.chars().count() <= WARNING {
-        return line.to_owned();
+/// The text, or as many characters of it as there may be.
+fn bounded(text: String, most: usize) -> String {
+    if text.len() <= most || text.chars().count() <= most {
+        return text;
     }
-    let beginning: String = line.chars().take(WARNING - 1).collect();
+    let beginning: String = text.chars().take(most - 1).collect();
     format!("{beginning}…")
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, RawQuery};
+use axum::extract::{RawQuery, Request as HttpRequest};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -23,6 +22,10 @@ use crate::words;
 
 /// A request has the object twice at most, each no larger than etcd takes, and little else.
 const BODY: usize = 8 * 1024 * 1024;
+/// Most are far smaller. Those that are not, or do not say it, are taken a few at a time: anybody on the cluster's network
+/// can send some, and memory has its limit.
+const LARGE: usize = 512 * 1024;
+const LARGE_AT_ONCE: usize = 8;
 /// How long the API server waits where it does not say: its default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// So much earlier the answer is on its way.
@@ -44,12 +47,33 @@ pub struct App {
 /// All addresses.
 pub fn router(app: App) -> Router {
     let ready = app.ready.clone();
-    let clone_image =
-        async move |query: RawQuery, body: Bytes| clone_image(&app, query, &body).await;
+    let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
+    let clone_image = async move |query: RawQuery, request: HttpRequest| {
+        // Held until the answer is there: so long the object is in memory. It is never closed.
+        let _place = if is_large(&request) {
+            Some(large.acquire().await)
+        } else {
+            None
+        };
+        match axum::body::to_bytes(request.into_body(), BODY).await {
+            Ok(body) => clone_image(&app, query, &body).await,
+            Err(error) => {
+                let words = words::of(&error);
+                warn!(words, "a request cannot be read");
+                app.metrics.answered(Answered::Malformed, Duration::ZERO);
+                (StatusCode::PAYLOAD_TOO_LARGE, format!("{words}\n")).into_response()
+            }
+        }
+    };
     Router::new()
         .route("/clone-image", post(clone_image))
         .route("/readyz", get(async move || readiness(&ready)))
-        .layer(DefaultBodyLimit::max(BODY))
+}
+
+fn is_large(request: &HttpRequest) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    length.is_none_or(|length| length > LARGE)
 }
 
 /// Serves probes and metrics, without TLS, until it is dropped.

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -20,11 +20,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 /// Who connects has so long to agree on TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Who says nothing for so long has gone.
+const SILENCE: Duration = Duration::from_secs(60);
+/// So many connections at the same time. An API server needs one or a few.
+const CONNECTIONS: usize = 1000;
 /// Requests that are under way have so long to end when the server does: as long as the API server waits at most.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -116,8 +121,14 @@ pub async fn serve(
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut stop = std::pin::pin!(stop);
     loop {
+        // Whoever comes when all places are taken waits. The semaphore is never closed.
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            () = &mut stop => break,
+        };
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
@@ -137,7 +148,17 @@ pub async fn serve(
                 debug!("a connection without TLS");
                 return;
             };
-            let builder = Builder::new(TokioExecutor::new());
+            let _place = place;
+            let mut builder = Builder::new(TokioExecutor::new());
+            builder
+                .http1()
+                .timer(TokioTimer::new())
+                .header_read_timeout(SILENCE);
+            builder
+                .http2()
+                .timer(TokioTimer::new())
+                .keep_alive_interval(SILENCE)
+                .keep_alive_timeout(SILENCE);
             let service = TowerToHyperService::new(router);
             let connection = builder
                 .serve_connection(TokioIo::new(stream), service)

@@ -160,7 +160,9 @@ async fn found(app: &Router, case: &Case) -> Expected {
     };
     for (pointer, _) in &task.left {
         let text = told["left-alone"].as_str().unwrap();
-        assert!(text.contains(&format!("{pointer}: ")), "{text}");
+        // A long list is cut off.
+        let is_told = text.contains(&format!("{pointer}: ")) || text.ends_with('…');
+        assert!(is_told, "{text}");
     }
     let copies = task.wanted.iter();
     let copies: Vec<_> = copies
