@@ -147,7 +147,8 @@ start_registry target
 # Whoever asks is on another processor than who answers, where there are two.
 last=$(($(nproc) - 1))
 ask() { taskset -c "$last" "$bench/cloner_bench" "$@"; }
-lines() { cat "$work/source/log" "$work/target/log" | grep -c 'image-cloner/' || true; }
+# Requests in the registries' access logs.
+lines() { cat "$work/source/log" "$work/target/log" | grep -cE '^[0-9.]+ - .*"image-cloner/' || true; }
 
 start_cloner "$registry" taskset -c 0
 await ask ask "$address" "$source/bench/small:1"
