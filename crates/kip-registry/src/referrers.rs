@@ -90,6 +90,7 @@ impl Client {
         call.headers
             .insert(ACCEPT, HeaderValue::from_static(media_type::OCI_INDEX));
         let mut all: Vec<Descriptor> = Vec::new();
+        let mut read = 0;
         loop {
             let answer = self.call(&call).await?;
             // Some answer any address with a page for people.
@@ -100,7 +101,10 @@ impl Client {
                 return Ok(None);
             }
             let next = next_page(&answer, of)?;
-            let bytes = answer.collect("a list of referrers", limit).await?;
+            let bytes = answer
+                .collect_after(read, "a list of referrers", limit)
+                .await?;
+            read += bytes.len();
             let page =
                 Manifest::checked(bytes, Some(media_type::OCI_INDEX.to_owned()), [None, None])?;
             let Content::Index(page) = page.parse()? else {

@@ -47,7 +47,8 @@ pub enum PrivateHosts {
 /// What is read at most. Registries are named by users, and may be anybody's.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The bytes of a manifest, or of a page of referrers. Registries [need not take more][rule] than 4 MiB.
+    /// The bytes of a manifest, or of all pages of a list of referrers together. Registries [need not take more][rule]
+    /// than 4 MiB.
     ///
     /// [rule]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
     pub manifest_bytes: usize,

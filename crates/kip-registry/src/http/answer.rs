@@ -54,21 +54,29 @@ impl Answer {
     }
 
     /// The whole body, which may not be larger than the limit.
-    pub(crate) async fn collect(
+    pub(crate) async fn collect(self, what: &'static str, limit: usize) -> Result<Bytes, Error> {
+        self.collect_after(0, what, limit).await
+    }
+
+    /// The whole body of one of several answers, which may not be larger than the limit together: so many bytes came
+    /// before this one.
+    pub(crate) async fn collect_after(
         mut self,
+        before: usize,
         what: &'static str,
         limit: usize,
     ) -> Result<Bytes, Error> {
+        let left = limit.saturating_sub(before);
         let too_large = || Error::new(Kind::TooLarge { what, limit });
         if self
             .content_length()
-            .is_some_and(|length| length > limit as u64)
+            .is_some_and(|length| length > left as u64)
         {
             return Err(too_large());
         }
         let mut all = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
-            if all.len() + chunk.len() > limit {
+            if all.len() + chunk.len() > left {
                 return Err(too_large());
             }
             all.extend_from_slice(&chunk);

@@ -95,6 +95,52 @@ async fn a_list_of_several_pages_is_read_to_its_end_but_not_without_end() {
 }
 
 #[tokio::test]
+async fn the_pages_of_a_list_are_weighed_together() {
+    const PAGE: usize = 30_000;
+    // Few entries and much air: each page is allowed, and so is their number.
+    let registry = Fake::start(|_| {
+        |seen: &Seen| {
+            let (path, query) = seen.uri.split_once('?').unwrap_or((&seen.uri, "page=0"));
+            let n: usize = query.strip_prefix("page=").unwrap().parse().unwrap();
+            let mut body = page(seen, 1);
+            body.extend(std::iter::repeat_n(' ', PAGE - body.len()));
+            let answer = status(200).header("content-type", OCI_INDEX);
+            if path.starts_with("/v2/fits/") && n == 2 {
+                return answer.body(body);
+            }
+            let next = format!("<{path}?page={}>; rel=\"next\"", n + 1);
+            if path.starts_with("/v2/unannounced/") && n == 3 {
+                return answer.header("link", &next).endless(1 << 30);
+            }
+            answer.header("link", &next).body(body)
+        }
+    })
+    .await;
+    let mut small = settings([&*registry.host()]);
+    small.limits.manifest_bytes = 3 * PAGE;
+    let client = Client::new(small).unwrap();
+    let of = |repository: &str| reference(&format!("{}/{repository}", registry.host()));
+    let found = client
+        .referrers(&of("fits"), &sha256(b"x"), &[])
+        .await
+        .unwrap();
+    assert_eq!(found.manifests.len(), 3);
+    for repository in ["announced", "unannounced"] {
+        let before = registry.seen().len();
+        let error = client
+            .referrers(&of(repository), &sha256(b"x"), &[])
+            .await
+            .unwrap_err();
+        let expected = Kind::TooLarge {
+            what: "a list of referrers",
+            limit: 3 * PAGE,
+        };
+        assert_eq!(*error.kind(), expected, "{repository}: {error}");
+        assert_eq!(registry.seen().len() - before, 4, "{repository}");
+    }
+}
+
+#[tokio::test]
 async fn the_next_page_is_not_on_another_host() {
     let registry = Fake::start(|_| {
         |seen: &Seen| {
