@@ -39,13 +39,22 @@ impl Client {
         subject: &Digest,
         credentials: &[Credential],
     ) -> Result<Referrers, Error> {
+        let weighed = self.weighed_referrers(repository, subject, credentials);
+        Ok(weighed.await?.0)
+    }
+
+    /// The same, with the bytes of the list.
+    pub(crate) async fn weighed_referrers(
+        &self,
+        repository: &Reference,
+        subject: &Digest,
+        credentials: &[Credential],
+    ) -> Result<(Referrers, usize), Error> {
         let of = self.repository(repository, credentials)?;
         match self.listed(&of, subject).await {
-            Ok(Some(manifests)) => {
-                return Ok(Referrers {
-                    manifests,
-                    from: ReferrersFrom::Registry,
-                });
+            Ok(Some((manifests, bytes))) => {
+                let from = ReferrersFrom::Registry;
+                return Ok((Referrers { manifests, from }, bytes));
             }
             Ok(None) => {}
             Err(error) if is_not_served(&error) => {}
@@ -55,36 +64,34 @@ impl Client {
             .await
     }
 
-    /// The list that is kept under a tag. None is an empty one.
-    pub(crate) async fn referrers_by_tag(
+    /// The list that is kept under a tag, with its bytes. None is an empty one.
+    async fn referrers_by_tag(
         &self,
         repository: &Reference,
         subject: &Digest,
         credentials: &[Credential],
-    ) -> Result<Referrers, Error> {
+    ) -> Result<(Referrers, usize), Error> {
         let tag = fallback_tag(repository, subject)?;
-        let manifests = match self.manifest(&tag, credentials).await {
+        let (manifests, bytes) = match self.manifest(&tag, credentials).await {
             Ok(manifest) => match manifest.parse()? {
-                Content::Index(index) => index.manifests,
+                Content::Index(index) => (index.manifests, manifest.bytes.len()),
                 // Somebody's tag that only looks like it.
-                Content::Image(_) => Vec::new(),
+                Content::Image(_) => (Vec::new(), 0),
             },
-            Err(error) if *error.kind() == Kind::NotFound => Vec::new(),
+            Err(error) if *error.kind() == Kind::NotFound => (Vec::new(), 0),
             Err(error) => return Err(error),
         };
         check_count(self, manifests.len())?;
-        Ok(Referrers {
-            manifests,
-            from: ReferrersFrom::Tag,
-        })
+        let from = ReferrersFrom::Tag;
+        Ok((Referrers { manifests, from }, bytes))
     }
 
-    /// The registry's own list, of several pages; nothing if what it says is none.
+    /// The registry's own list, of several pages, and their bytes; nothing if what it says is none.
     async fn listed(
         &self,
         of: &Repository<'_>,
         subject: &Digest,
-    ) -> Result<Option<Vec<Descriptor>>, Error> {
+    ) -> Result<Option<(Vec<Descriptor>, usize)>, Error> {
         let limit = self.settings().limits.manifest_bytes;
         let mut call = of.read(Method::GET, &format!("referrers/{subject}"));
         call.headers
@@ -116,7 +123,7 @@ impl Client {
             match next {
                 // A page without anything would be a way to keep us for ever.
                 Some(next) if !is_empty => call.url = next,
-                _ => return Ok(Some(all)),
+                _ => return Ok(Some((all, read))),
             }
         }
     }

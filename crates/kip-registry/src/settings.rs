@@ -52,6 +52,9 @@ pub struct Limits {
     ///
     /// [rule]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests
     pub manifest_bytes: usize,
+    /// The bytes that one copy holds in memory: of all manifests, indexes and lists of referrers that it reads, together.
+    /// Some more may be on their way, [`parallel`](crate::Options::parallel) times `manifest_bytes` at most.
+    pub all_manifest_bytes: usize,
     /// The manifests in an index, or referrers of a manifest.
     pub index_entries: usize,
     /// The bytes of a token server's answer.
@@ -164,6 +167,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             manifest_bytes: 4 << 20,
+            all_manifest_bytes: 16 << 20,
             index_entries: 1000,
             token_bytes: 64 << 10,
             depth: 6,

@@ -10,9 +10,6 @@ use crate::error::{Error, Kind};
 use crate::manifest::{Content, Descriptor, Manifest};
 use crate::referrers::{digest_tag, sibling};
 
-/// All manifests together may be so many times as large as one.
-const MANIFESTS: usize = 16;
-
 /// What `cosign` puts behind the digest of an image.
 const COSIGN_SUFFIXES: [&str; 3] = [".sig", ".att", ".sbom"];
 
@@ -51,6 +48,7 @@ struct Planning<'a> {
     job: &'a Job<'a>,
     plan: Plan,
     seen: HashSet<Digest>,
+    /// Of all that was read.
     bytes: usize,
 }
 
@@ -179,21 +177,18 @@ impl Planning<'_> {
         let job = self.job;
         let limit = job.client.settings().limits.depth;
         if level > limit {
-            return Err(job.at_fault(Error::new(Kind::TooLarge {
-                what: "the depth of an index",
-                limit,
-            })));
+            return Err(self.too_large("the depth of an index", limit));
         }
         let asked: Vec<_> = wave.iter().map(|named| job.missing(named)).collect();
-        let missing: Vec<Option<Manifest>> = stream::iter(asked)
-            .buffered(job.parallel())
-            .try_collect()
-            .await?;
+        let mut missing = stream::iter(asked).buffered(job.parallel());
         let mut next = Vec::new();
-        for manifest in missing.into_iter().flatten() {
+        // One by one, so that no more are fetched once they are too many.
+        while let Some(manifest) = missing.try_next().await? {
+            let Some(manifest) = manifest else { continue };
             next.extend(self.read(&manifest, false)?);
             self.keep(level, manifest, None)?;
         }
+        drop(missing);
         if job.options.referrers {
             let subjects = wave.iter().map(|named| &named.descriptor.digest).collect();
             next.extend(self.referrers(subjects).await?);
@@ -203,9 +198,10 @@ impl Planning<'_> {
 
     /// Takes in what a manifest names.
     fn read(&mut self, manifest: &Manifest, present: bool) -> Result<Vec<Named>, Error> {
+        self.weigh(manifest.bytes.len())?;
         let content = manifest.parse().map_err(|error| self.job.at_fault(error))?;
         match content {
-            Content::Index(index) => Ok(self.unseen(index.manifests, present)),
+            Content::Index(index) => self.unseen(index.manifests, present),
             Content::Image(image) if !present => {
                 let blobs = image.layers.into_iter().chain([image.config]);
                 for blob in blobs.filter(|blob| !blob.is_elsewhere()) {
@@ -220,33 +216,39 @@ impl Planning<'_> {
         }
     }
 
-    fn unseen(&mut self, manifests: Vec<Descriptor>, present: bool) -> Vec<Named> {
-        manifests
+    fn unseen(&mut self, manifests: Vec<Descriptor>, present: bool) -> Result<Vec<Named>, Error> {
+        let named = manifests
             .into_iter()
             .filter(|descriptor| self.seen.insert(descriptor.digest.clone()))
             .map(|descriptor| Named {
                 descriptor,
                 present,
             })
-            .collect()
+            .collect();
+        let limit = self.job.client.settings().limits.index_entries;
+        if self.seen.len() > limit {
+            return Err(self.too_large("the number of manifests", limit));
+        }
+        Ok(named)
+    }
+
+    /// Counts what was read.
+    fn weigh(&mut self, bytes: usize) -> Result<(), Error> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let limit = self.job.client.settings().limits.all_manifest_bytes;
+        if self.bytes > limit {
+            return Err(self.too_large("all manifests together", limit));
+        }
+        Ok(())
+    }
+
+    fn too_large(&self, what: &'static str, limit: usize) -> Error {
+        let kind = Kind::TooLarge { what, limit };
+        self.job.at_fault(Error::new(kind))
     }
 
     /// Puts a manifest on its level.
     fn keep(&mut self, level: usize, manifest: Manifest, tag: Option<String>) -> Result<(), Error> {
-        let limits = &self.job.client.settings().limits;
-        self.bytes += manifest.bytes.len();
-        let too_large = |what, limit| {
-            Err(self
-                .job
-                .at_fault(Error::new(Kind::TooLarge { what, limit })))
-        };
-        if self.seen.len() > limits.index_entries {
-            return too_large("the number of manifests", limits.index_entries);
-        }
-        let limit = limits.manifest_bytes.saturating_mul(MANIFESTS);
-        if self.bytes > limit {
-            return too_large("all manifests together", limit);
-        }
         let content = manifest.parse().map_err(|error| self.job.at_fault(error))?;
         let names = match content {
             Content::Index(index) => index.manifests.into_iter().map(|one| one.digest).collect(),
@@ -268,18 +270,17 @@ impl Planning<'_> {
         let ask = async |subject: &Digest| {
             let asked = job
                 .client
-                .referrers(source.reference, subject, source.credentials);
-            Ok::<_, Error>((subject.clone(), asked.await?.manifests))
+                .weighed_referrers(source.reference, subject, source.credentials);
+            let (found, bytes) = asked.await?;
+            Ok::<_, Error>((subject.clone(), found.manifests, bytes))
         };
         let asked: Vec<_> = subjects.into_iter().map(ask).collect();
-        let found: Vec<_> = stream::iter(asked)
-            .buffered(job.parallel())
-            .try_collect()
-            .await?;
+        let mut found = stream::iter(asked).buffered(job.parallel());
         let mut named = Vec::new();
-        for (subject, manifests) in found {
+        while let Some((subject, manifests, bytes)) = found.try_next().await? {
             if !manifests.is_empty() {
-                named.extend(self.unseen(manifests.clone(), false));
+                self.weigh(bytes)?;
+                named.extend(self.unseen(manifests.clone(), false)?);
                 self.plan.referrers.insert(subject, manifests);
             }
         }

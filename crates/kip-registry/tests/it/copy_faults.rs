@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use crate::support::debian::{Debian, Setup};
 use crate::support::fake::{Change, Fake, Reply, Seen, status};
-use crate::support::image::{Content, bytes, image, index, serve};
+use crate::support::image::{Content, Image, bytes, image, index, serve};
+use crate::support::push::list;
 use crate::support::{client, reference, settings};
 
 async fn run(client: &Client, from: &str, to: &str) -> Result<Copied, Error> {
@@ -227,6 +228,72 @@ async fn a_source_that_lies_about_sizes_or_never_ends_is_refused() {
             .unwrap_err();
         assert_eq!(*error.kind(), kind, "{error}");
         assert!(!target.lines().contains(&"PUT /v2/a/manifests/1".to_owned()));
+    }
+}
+
+/// A source whose index names `count` images of about 10 kB, each with a list of referrers of about `listed` bytes.
+async fn wide(count: usize, listed: usize) -> Fake {
+    let images: Vec<Image> = (0..count)
+        .map(|n| {
+            image(
+                &[],
+                &format!(r#","annotations":{{"{n}":"{}"}}"#, "x".repeat(10_000)),
+            )
+        })
+        .collect();
+    let named: Vec<String> = images
+        .iter()
+        .map(|image| image.manifest.descriptor(""))
+        .collect();
+    let root = list(&named);
+    Fake::start(|_| {
+        move |seen: &Seen| {
+            let last = seen.path().rsplit('/').next().unwrap();
+            if seen.path().contains("/referrers/") {
+                let air = " ".repeat(listed);
+                return status(200)
+                    .header("content-type", kip_registry::media_type::OCI_INDEX)
+                    .body(format!(r#"{{"manifests":[{}]}}{air}"#, named[0]));
+            }
+            match images
+                .iter()
+                .find(|image| last == image.manifest.digest.to_string())
+            {
+                _ if last == "1" => serve(seen, &root),
+                Some(image) => serve(seen, &image.manifest),
+                None => status(404).empty(),
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_copy_holds_in_memory_has_a_limit() {
+    const LIMIT: usize = 100_000;
+    // Nothing is too large but all together: the manifests, or the lists of what refers to them.
+    for (count, listed) in [(50, 0), (3, 30_000)] {
+        let source = wide(count, listed).await;
+        let target = hole().await;
+        let mut small = settings([&*source.host(), &*target.host()]);
+        small.limits.all_manifest_bytes = LIMIT;
+        let client = Client::new(small).unwrap();
+        let error = run(&client, &source.host(), &target.host())
+            .await
+            .unwrap_err();
+        let expected = Kind::TooLarge {
+            what: "all manifests together",
+            limit: LIMIT,
+        };
+        assert_eq!(*error.kind(), expected, "{count}: {error}");
+        assert_eq!(error.registry(), source.host());
+        // It ends early.
+        let asked = source.lines();
+        let fetched = asked
+            .iter()
+            .filter(|line| line.starts_with("GET /v2/a/manifests/"));
+        assert!(fetched.count() < 20, "{asked:?}");
+        assert!(!target.lines().iter().any(|line| !line.starts_with("HEAD ")));
     }
 }
 
