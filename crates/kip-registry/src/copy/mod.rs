@@ -41,6 +41,10 @@ pub struct Options {
     pub cosign_tags: bool,
     /// So many blobs at the same time, and so many manifests.
     pub parallel: usize,
+    /// So many bytes may the blobs have at most that the image's manifests name: configurations and layers, of all
+    /// platforms and of what refers to them, each digest once. What the target has of them counts, too, unless it has the
+    /// manifest that names them. More is [`Kind::TooLarge`], before any blob is copied. None is no limit.
+    pub max_bytes: Option<u64>,
 }
 
 /// Something happened.
@@ -229,6 +233,7 @@ impl Default for Options {
             referrers: true,
             cosign_tags: true,
             parallel: 4,
+            max_bytes: None,
         }
     }
 }

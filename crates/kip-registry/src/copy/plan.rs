@@ -1,5 +1,6 @@
 //! What has to be copied.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -50,6 +51,8 @@ struct Planning<'a> {
     seen: HashSet<Digest>,
     /// Of all that was read.
     bytes: usize,
+    /// Of the blobs, as the manifests say.
+    blob_bytes: u64,
 }
 
 impl Plan {
@@ -103,6 +106,7 @@ impl Job<'_> {
             plan: Plan::default(),
             seen: HashSet::from([root.digest.clone()]),
             bytes: 0,
+            blob_bytes: 0,
         };
         let digest = root.digest.clone();
         let mut wave = planning.root(root).await?;
@@ -205,14 +209,31 @@ impl Planning<'_> {
             Content::Image(image) if !present => {
                 let blobs = image.layers.into_iter().chain([image.config]);
                 for blob in blobs.filter(|blob| !blob.is_elsewhere()) {
-                    let size = self.plan.blobs.entry(blob.digest).or_insert(blob.size);
-                    if *size != blob.size {
-                        return Err(self.job.at_fault(Error::malformed("a blob of two sizes")));
-                    }
+                    self.blob(blob)?;
                 }
                 Ok(Vec::new())
             }
             Content::Image(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn blob(&mut self, blob: Descriptor) -> Result<(), Error> {
+        let size = match self.plan.blobs.entry(blob.digest) {
+            Entry::Occupied(there) => *there.get(),
+            Entry::Vacant(place) => {
+                self.blob_bytes = self.blob_bytes.saturating_add(blob.size);
+                *place.insert(blob.size)
+            }
+        };
+        if size != blob.size {
+            return Err(self.job.at_fault(Error::malformed("a blob of two sizes")));
+        }
+        match self.job.options.max_bytes {
+            Some(limit) if self.blob_bytes > limit => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                Err(self.too_large("the image", limit))
+            }
+            _ => Ok(()),
         }
     }
 

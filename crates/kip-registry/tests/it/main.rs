@@ -9,6 +9,7 @@
 mod auth;
 mod blobs;
 mod copies;
+mod copy_choices;
 mod copy_faults;
 mod limits;
 mod names;
