@@ -82,19 +82,22 @@ impl Job<'_> {
     async fn bring(&self, target: &Repository<'_>, source: &AtSource) -> Result<How, Error> {
         let AtSource { digest, size, .. } = source;
         let mut session = None;
-        if self.source.reference.registry() == self.target.reference.registry() {
-            match self.mount(target, digest).await? {
-                Some(Begun::Mounted) => return Ok(How::Mounted),
-                Some(Begun::Session(begun)) => session = Some(begun),
-                None => {}
-            }
-        } else {
+        let within = self.source.reference.registry() == self.target.reference.registry();
+        // To mount costs no more than to ask; but where most is there, nothing should be written.
+        if !within || self.options.thorough {
             let target = self.target;
             let found = self
                 .client
                 .blob_exists(target.reference, digest, target.credentials);
             if Self::found(found.await)? {
                 return Ok(How::Present);
+            }
+        }
+        if within {
+            match self.mount(target, digest).await? {
+                Some(Begun::Mounted) => return Ok(How::Mounted),
+                Some(Begun::Session(begun)) => session = Some(begun),
+                None => {}
             }
         }
         self.progress.tell(Event::Started {

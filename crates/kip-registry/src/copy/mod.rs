@@ -1,6 +1,6 @@
 //! Copies of images from one registry to another.
 //!
-//! 1. [`plan`]: read the manifests that the target has not got, from the index down, and what refers to them.
+//! 1. [`plan`]: read the manifests that the target has not got, or all, from the index down, and what refers to them.
 //! 2. [`blobs`]: bring the blobs that they name, several at a time.
 //! 3. Write the manifests, the lowest first, so that whatever a registry shows is whole; the tag comes last.
 
@@ -43,8 +43,12 @@ pub struct Options {
     pub parallel: usize,
     /// So many bytes may the blobs have at most that the image's manifests name: configurations and layers, of all
     /// platforms and of what refers to them, each digest once. What the target has of them counts, too, unless it has the
-    /// manifest that names them. More is [`Kind::TooLarge`], before any blob is copied. None is no limit.
+    /// manifest that names them and the copy is not [thorough](Self::thorough). More is [`Kind::TooLarge`], before any blob is copied. None is no limit.
     pub max_bytes: Option<u64>,
+    /// Whether the target is asked for all that an image is made of even where it has what names it, and what is missing is
+    /// copied. A registry's clean-up may have taken the platforms from an index, or the blobs from a manifest. It costs a
+    /// `HEAD` for each manifest and blob, and a `GET` for each manifest. What a blob at the target has in it is not looked at.
+    pub thorough: bool,
 }
 
 /// Something happened.
@@ -119,8 +123,9 @@ struct Job<'a> {
 
 /// Copies an image, byte for byte, with all its platforms.
 ///
-/// What the target has is not copied again: a manifest that is there is taken to be there with all that it names. The
-/// target's tag is written last, or nothing but digests where the target's reference has no tag.
+/// What the target has is not copied again: a manifest that is there is taken to be there with all that it names, unless
+/// [`Options::thorough`] says otherwise. The target's tag is written last, or nothing but digests where the target's
+/// reference has no tag.
 ///
 /// No more than a few hundred kilobytes of each blob are in memory, and nothing is written to a disk.
 pub async fn copy(
@@ -234,6 +239,7 @@ impl Default for Options {
             cosign_tags: true,
             parallel: 4,
             max_bytes: None,
+            thorough: false,
         }
     }
 }

@@ -44,6 +44,13 @@ struct Named {
     present: bool,
 }
 
+/// A manifest that was read.
+struct Read {
+    manifest: Manifest,
+    /// Whether it is at the target.
+    present: bool,
+}
+
 /// What is being planned.
 struct Planning<'a> {
     job: &'a Job<'a>,
@@ -136,24 +143,53 @@ impl Job<'_> {
         })
     }
 
-    /// The manifest, unless the target has it.
-    async fn missing(&self, named: &Named) -> Result<Option<Manifest>, Error> {
+    /// Whether what the target has is taken to be there with all that it names.
+    fn trusts(&self) -> bool {
+        !self.options.thorough
+    }
+
+    /// The manifest, unless the target has it with all that it names.
+    async fn missing(&self, named: &Named) -> Result<Option<Read>, Error> {
         let Descriptor { digest, size, .. } = &named.descriptor;
-        if named.present || self.is_at_target(digest).await? {
+        if named.present {
             return Ok(None);
+        }
+        let present = self.is_at_target(digest).await?;
+        if present && self.trusts() {
+            return Ok(None);
+        }
+        let read = self.get(digest, present).await?;
+        let length = read.manifest.bytes.len();
+        if length as u64 != *size {
+            return Err(self.at_fault(Error::malformed(format!(
+                "{digest} has {length} bytes and is said to have {size}"
+            ))));
+        }
+        Ok(Some(read))
+    }
+
+    /// Reads a manifest, from the target if that has it: some sources count what is pulled.
+    async fn get(&self, digest: &Digest, present: bool) -> Result<Read, Error> {
+        if present {
+            let reference = self.at_target(digest);
+            let manifest = self
+                .client
+                .manifest(&reference, self.target.credentials)
+                .await;
+            // What cannot be read is as good as missing.
+            if let Ok(manifest) = manifest {
+                return Ok(Read { manifest, present });
+            }
         }
         let reference = self.at_source(digest);
         let manifest = self
             .client
             .manifest(&reference, self.source.credentials)
             .await?;
-        if manifest.bytes.len() as u64 != *size {
-            let length = manifest.bytes.len();
-            return Err(self.at_fault(Error::malformed(format!(
-                "{digest} has {length} bytes and is said to have {size}"
-            ))));
-        }
-        Ok(Some(manifest))
+        Ok(Read {
+            manifest,
+            present: false,
+        })
     }
 
     /// The source is wrong.
@@ -168,7 +204,7 @@ impl Planning<'_> {
         let job = self.job;
         let present = job.is_at_target(&root.digest).await?;
         let tag = job.target.reference.tag_or_latest().map(str::to_owned);
-        let named = self.read(&root, present)?;
+        let named = self.read(&root, present && job.trusts())?;
         // A tag may still be missing, or point elsewhere.
         if !present || tag.is_some() {
             self.keep(0, root, tag)?;
@@ -187,10 +223,14 @@ impl Planning<'_> {
         let mut missing = stream::iter(asked).buffered(job.parallel());
         let mut next = Vec::new();
         // One by one, so that no more are fetched once they are too many.
-        while let Some(manifest) = missing.try_next().await? {
-            let Some(manifest) = manifest else { continue };
+        while let Some(read) = missing.try_next().await? {
+            let Some(Read { manifest, present }) = read else {
+                continue;
+            };
             next.extend(self.read(&manifest, false)?);
-            self.keep(level, manifest, None)?;
+            if !present {
+                self.keep(level, manifest, None)?;
+            }
         }
         drop(missing);
         if job.options.referrers {
@@ -200,7 +240,7 @@ impl Planning<'_> {
         Ok(next)
     }
 
-    /// Takes in what a manifest names.
+    /// Takes in what a manifest names; `present` is whether the target has all that.
     fn read(&mut self, manifest: &Manifest, present: bool) -> Result<Vec<Named>, Error> {
         self.weigh(manifest.bytes.len())?;
         let content = manifest.parse().map_err(|error| self.job.at_fault(error))?;
@@ -328,15 +368,16 @@ impl Planning<'_> {
             let copy = client
                 .resolve(&sibling(target.reference, &tag)?, target.credentials)
                 .await;
-            if copy.is_ok_and(|copy| copy.digest == resolved.digest) {
+            let present = copy.is_ok_and(|copy| copy.digest == resolved.digest);
+            if present && self.job.trusts() {
                 continue;
             }
-            let manifest = client
-                .manifest(&there.with_digest(resolved.digest), source.credentials)
-                .await?;
+            let Read { manifest, present } = self.job.get(&resolved.digest, present).await?;
             self.seen.insert(manifest.digest.clone());
             named.extend(self.read(&manifest, false)?);
-            self.keep(1, manifest, Some(tag))?;
+            if !present {
+                self.keep(1, manifest, Some(tag))?;
+            }
         }
         Ok(named)
     }
