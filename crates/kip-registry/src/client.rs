@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Whether the registry is in the internet. Then it may not send us to where it cannot reach itself.
-    pub(crate) async fn is_public(&self, endpoint: &Endpoint) -> bool {
+    async fn is_public(&self, endpoint: &Endpoint) -> bool {
         if let Some(public) = self.memory().is_public(endpoint) {
             return public;
         }

@@ -4,7 +4,6 @@ use http::header::{AUTHORIZATION, LOCATION};
 use http::{Method, StatusCode};
 use reqwest::Url;
 
-use super::transport::refuse_private_name;
 use super::{Answer, Outgoing};
 use crate::client::Client;
 use crate::endpoint::{Endpoint, is_plain_url};
@@ -39,9 +38,8 @@ pub(crate) async fn send(
         }
         let next = target(&answer)?;
         allow(settings, answer.url(), &next)?;
-        if !endpoint.is_origin_of(&next) && client.is_public(endpoint).await {
-            refuse_private_name(&next)?;
-        }
+        // Once a registry of the internet has sent us elsewhere, all the rest of the way is through the internet.
+        outgoing.public_only = outgoing.public_only || client.is_public_only(endpoint, &next).await;
         answer.drain().await;
         outgoing.url = next;
     }

@@ -157,11 +157,6 @@ impl Transport {
     }
 }
 
-/// Refuses a URL that is private by its very name.
-pub(super) fn refuse_private_name(url: &Url) -> Result<(), Error> {
-    address::refuse_private_name(url).map_err(refused)
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn refused(private: Private) -> Error {
     Error::new(Kind::Refused).detail(private.to_string())

@@ -1,5 +1,6 @@
 //! The way through a proxy.
 
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex};
 
 use kip_registry::{Client, Credential, Kind, Proxies, Unreachable};
@@ -118,6 +119,70 @@ async fn a_public_registry_sends_us_to_no_private_address() {
         assert_eq!(*error.kind(), Kind::Refused, "{repository}: {error}");
         assert!(
             error.to_string().contains("127.0.0.1 is a private address"),
+            "{error}"
+        );
+    }
+    assert_eq!(inside.lines(), [""; 0]);
+}
+
+/// A name of this machine that is not private by its very looks, such as the one that `/etc/hosts` gives it.
+fn name_with_private_address() -> Option<String> {
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let is_private = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    [own.trim(), "ip6-loopback", "ip6-localhost"]
+        .into_iter()
+        .filter(|name| !name.is_empty() && !name.starts_with("localhost"))
+        .find(|&name| {
+            let found = (name, 0).to_socket_addrs();
+            found.is_ok_and(|mut addresses| addresses.any(is_private))
+        })
+        .map(str::to_lowercase)
+}
+
+#[tokio::test]
+async fn a_public_registry_sends_us_to_no_name_with_a_private_address() {
+    let Some(name) = name_with_private_address() else {
+        eprintln!("skipped: this machine's name has no private address");
+        return;
+    };
+    let inside = Fake::start(|_| |_: &Seen| status(200).body(r#"{"token":"t"}"#)).await;
+    let target = inside.host().replace("127.0.0.1", &name);
+    let location = target.clone();
+    // At once, by way of another host of the internet, and from its token server.
+    let proxy = Fake::start(|_| {
+        move |seen: &Seen| match seen.uri.as_str() {
+            "http://registry.test/v2/storage/manifests/1" | "http://other.test/x" => status(302)
+                .header("location", &format!("http://{location}/x"))
+                .empty(),
+            "http://registry.test/v2/other/manifests/1" => status(302)
+                .header("location", "http://other.test/x")
+                .empty(),
+            uri if uri.starts_with("http://tokens.test/") => status(307)
+                .header("location", &format!("http://{location}/token"))
+                .empty(),
+            _ => challenge("http://tokens.test/"),
+        }
+    })
+    .await;
+    let mut through = settings(["registry.test", "other.test", "tokens.test", &*target]);
+    through.retries.count = 0;
+    through.proxies.http = Some(format!("http://{}", proxy.host()));
+    through.proxies.except = Some(name.clone());
+    let client = Client::new(through).unwrap();
+    for repository in ["storage", "other", "token"] {
+        let asked = reference(&format!("registry.test/{repository}:1"));
+        let error = client
+            .resolve(&asked, &[Credential::basic("bob", "right")])
+            .await
+            .unwrap_err();
+        assert_eq!(*error.kind(), Kind::Refused, "{repository}: {error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("{name} is a private address")),
             "{error}"
         );
     }
