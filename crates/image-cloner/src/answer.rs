@@ -9,7 +9,7 @@ use kip_image::Reference;
 use serde_json::{Value, json};
 
 use crate::review::{Answer, Change, Operation};
-use crate::scope::{Exempt, Task, Wanted};
+use crate::scope::{Exempt, Left, Task, Wanted};
 use crate::workload::Kind;
 
 /// What came of an image that was to be copied.
@@ -52,6 +52,8 @@ pub struct Rules {
     pub on_failure: Without,
     /// The pull secret that pods need for the copies, where they need one.
     pub pull_secret: Option<String>,
+    /// Whether templates get it: where pods are not asked about themselves.
+    pub secret_in_templates: bool,
 }
 
 /// The object that is answered for.
@@ -97,13 +99,13 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
         let Wanted { pointer, text, .. } = wanted;
         let (words, rule) = match (outcome, &wanted.before) {
             (Outcome::There(copy), _) => {
-                answer.changes.extend(replaced(wanted, copy));
+                answer.changes.push(replaced(wanted, copy));
                 copied.push(format!("{text} is {copy}"));
                 continue;
             }
             // Nothing is rolled out anew because a registry is away.
             (_, Some(copy)) => {
-                answer.changes.extend(replaced(wanted, copy));
+                answer.changes.push(replaced(wanted, copy));
                 copied.push(format!("{text} is still {copy}"));
                 continue;
             }
@@ -121,7 +123,10 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
         answer.refusal = Some(bounded(refusals.join("; "), ANNOTATION));
         answer.changes.clear();
     }
-    if !answer.changes.is_empty() {
+    // A pod of a template that was rewritten has nothing but copies.
+    let has_copies = task.left.iter().any(|(_, left)| *left == Left::Copy);
+    let needs_secret = !answer.changes.is_empty() || (object.kind.is_pod() && has_copies);
+    if needs_secret && answer.refusal.is_none() {
         answer.changes.extend(secret(object, rules));
     }
     let left = task
@@ -140,38 +145,63 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
 }
 
 /// Nothing is changed where something else stands by then.
-fn replaced(wanted: &Wanted, copy: &Reference) -> [Change; 2] {
-    let path = wanted.pointer.clone();
-    [
-        Change::Test {
-            path: path.clone(),
-            value: json!(wanted.text),
-        },
-        Change::Replace {
-            path,
-            value: json!(copy.to_string()),
-        },
-    ]
+fn replaced(wanted: &Wanted, copy: &Reference) -> Change {
+    Change::Replace {
+        path: wanted.pointer.clone(),
+        value: json!(copy.to_string()),
+    }
+}
+
+impl Rules {
+    /// Whether the object's pods need a pull secret for the copies that they have not got and cannot get: what it names is
+    /// fixed once a pod is made.
+    pub fn lacks_secret(&self, kind: Kind, operation: Operation, value: &Value) -> bool {
+        let is_fixed = kind.is_pod() && operation != Operation::Create;
+        let name = self.pull_secret.as_deref();
+        name.is_some_and(|name| is_fixed && !has_secret(kind, value, name))
+    }
+
+    /// Whether the pull secrets of the pods' service account must be known: a template that names one does not get those of
+    /// the account any more.
+    pub fn needs_account(&self, kind: Kind, value: &Value) -> bool {
+        let names_none = secrets(kind, value).is_none_or(<[Value]>::is_empty);
+        self.pull_secret.is_some() && self.secret_in_templates && !kind.is_pod() && names_none
+    }
+}
+
+fn secrets(kind: Kind, value: &Value) -> Option<&[Value]> {
+    let list = value.pointer(&format!("{}/imagePullSecrets", kind.pod_spec));
+    list.and_then(Value::as_array).map(Vec::as_slice)
+}
+
+fn has_secret(kind: Kind, value: &Value, name: &str) -> bool {
+    let there = secrets(kind, value).unwrap_or_default();
+    there.iter().any(|secret| secret["name"] == name)
 }
 
 /// The pull secret for the copies, where the object may have another one and has not got it.
 fn secret(object: Object<'_>, rules: &Rules) -> Option<Change> {
     let name = rules.pull_secret.as_deref()?;
-    if object.kind.is_pod() && object.operation != Operation::Create {
+    let Object { kind, value, .. } = object;
+    // A template's pods get it as they are made.
+    let may_have = if kind.is_pod() {
+        object.operation == Operation::Create
+    } else {
+        rules.secret_in_templates
+    };
+    if !may_have || has_secret(kind, value, name) {
         return None;
     }
-    let list = format!("{}/imagePullSecrets", object.kind.pod_spec);
-    let there = object.value.pointer(&list).and_then(Value::as_array);
-    let there = there.filter(|there| !there.is_empty());
-    if let Some(there) = there {
-        let has = there.iter().any(|secret| secret["name"] == name);
-        return (!has).then(|| Change::Add {
+    let list = format!("{}/imagePullSecrets", kind.pod_spec);
+    if secrets(kind, value).is_some_and(|there| !there.is_empty()) {
+        return Some(Change::Add {
             path: format!("{list}/-"),
             value: json!({"name": name}),
         });
     }
-    // One that names a secret does not get those of the account any more: where they are not known it names none.
-    let account = object.account_secrets?.iter().map(String::as_str);
+    // A pod has its account's by now, where that has any.
+    let account = object.account_secrets.filter(|_| !kind.is_pod());
+    let account = account.unwrap_or_default().iter().map(String::as_str);
     let names = account.filter(|it| *it != name).chain([name]);
     let all: Vec<Value> = names.map(|name| json!({"name": name})).collect();
     Some(Change::Add {

@@ -91,6 +91,8 @@ struct Shared {
     there: Mutex<HashMap<Reference, Instant>>,
     /// For copies, which take long.
     slots: Semaphore,
+    /// How many of those each registry has.
+    shares: Mutex<HashMap<String, Arc<Semaphore>>>,
     /// For looking whether they are there, which does not.
     looks: Semaphore,
     made: AtomicU64,
@@ -115,6 +117,7 @@ impl Copier {
         Self(Arc::new(Shared {
             client,
             slots: Semaphore::new(settings.at_once),
+            shares: Mutex::default(),
             looks: Semaphore::new(LOOKS),
             metrics,
             settings,
@@ -195,8 +198,13 @@ impl Copier {
         let (shared, copy) = (self.0.clone(), copy.clone());
         tokio::spawn(async move {
             let made = shared.make(&place, &copy, &source).await;
-            if made.is_ok() {
-                shared.note(&copy);
+            match &made {
+                Ok(_) => shared.note(&copy),
+                Err(error) => {
+                    shared.metrics.copy_failed();
+                    let error = words::of(error);
+                    warn!(original = %source.reference, %copy, error, "not copied");
+                }
             }
             // First the result, then the end: who comes in between joins it.
             tx.send_replace(Some(made));
@@ -233,17 +241,14 @@ impl Shared {
             self.metrics.copy_there();
             return Ok(copy.clone());
         }
-        // They are never closed.
+        // One registry never has all slots: it may be slow, and not by chance. None is ever closed.
+        let of_one = self.slots_of(source.reference.registry());
+        let _share = of_one.acquire().await;
         let _slot = self.slots.acquire().await;
         let began = Instant::now();
         let bringing = self.bring(place, source);
-        let brought = timeout(LONGEST, bringing)
-            .await
-            .unwrap_or(Err(CopyError::TooSlow));
-        let copied = brought.inspect_err(|error| {
-            self.metrics.copy_failed();
-            warn!(original = %source.reference, %copy, %error, "not copied");
-        })?;
+        let brought = timeout(LONGEST, bringing).await;
+        let copied = brought.unwrap_or(Err(CopyError::TooSlow))?;
         let took = began.elapsed();
         self.metrics.copy_made(took, copied.bytes);
         self.made.fetch_add(1, Ordering::Relaxed);
@@ -271,7 +276,11 @@ impl Shared {
                 found: found.digest,
             }),
             Ok(found) => {
-                self.keep(place, found.digest, &writers).await?;
+                if let Err(error) = self.keep(place, found.digest, &writers).await {
+                    // What it was goes when the registry cleans up; what it is counts more.
+                    let error = words::of(&error);
+                    warn!(%place, error, "what the tag stood for gets no tag of its own");
+                }
                 Ok(false)
             }
             Err(error) if *error.kind() == Kind::NotFound => Ok(false),
@@ -297,6 +306,31 @@ impl Shared {
     }
 
     async fn bring(&self, place: &Reference, source: &Source) -> Result<Copied, CopyError> {
+        let options = &self.settings.options;
+        let error = match self.try_bring(place, source, options).await {
+            Ok(copied) => return Ok(copied),
+            Err(error) if !options.referrers && !options.cosign_tags => return Err(of(&error)),
+            Err(error) => error,
+        };
+        // What is beside an image must not be in its way. The blobs are there by now, where it was that.
+        let alone = Options {
+            referrers: false,
+            cosign_tags: false,
+            ..options.clone()
+        };
+        let copied = self.try_bring(place, source, &alone).await;
+        let copied = copied.map_err(|error| of(&error))?;
+        let error = words::of(&error);
+        warn!(original = %source.reference, error, "copied without its signatures and the like");
+        Ok(copied)
+    }
+
+    async fn try_bring(
+        &self,
+        place: &Reference,
+        source: &Source,
+        options: &Options,
+    ) -> Result<Copied, kip_registry::Error> {
         let writers = lock(&self.writers).clone();
         let pinned = source.reference.clone().with_digest(source.digest.clone());
         let from = Place {
@@ -307,9 +341,19 @@ impl Shared {
             reference: place,
             credentials: &writers,
         };
-        let (options, nobody) = (&self.settings.options, Progress::none());
-        let copied = copy(&self.client, from, to, options, &nobody).await;
-        copied.map_err(|error| of(&error))
+        copy(&self.client, from, to, options, &Progress::none()).await
+    }
+
+    /// How many copies from one registry are made at the same time: all but one of them.
+    fn slots_of(&self, registry: &str) -> Arc<Semaphore> {
+        let mut all = lock(&self.shares);
+        // What nobody holds is as good as new.
+        all.retain(|_, it| Arc::strong_count(it) > 1);
+        let most = self.settings.at_once.saturating_sub(1).max(1);
+        let share = all.entry(registry.to_owned());
+        share
+            .or_insert_with(|| Arc::new(Semaphore::new(most)))
+            .clone()
     }
 }
 

@@ -1,15 +1,20 @@
 //! What an image stands for at its own registry, and whether who asks may read it.
 
+mod registries;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use kip_image::{Digest, Keyring, Reference};
-use kip_registry::{Client, Credential, Error, Kind};
-use tokio::sync::{Notify, Semaphore};
+use kip_registry::{Client, Credential, Kind};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use self::registries::Registries;
 use crate::memo::Memo;
 use crate::proofs::{Claim, Proofs};
+use crate::words;
 
 /// Asks the registries of the originals. Clones are the same one.
 #[derive(Clone)]
@@ -21,7 +26,7 @@ struct Inner {
     settings: Settings,
     /// Who asks for what.
     asked: Memo<(Vec<u8>, Reference), Original>,
-    slots: Semaphore,
+    registries: Registries,
     news: Notify,
 }
 
@@ -34,8 +39,9 @@ pub struct Settings {
     pub fresh: Duration,
 }
 
-/// Registries are asked so many questions at the same time; who asks more waits.
-const AT_ONCE: usize = 64;
+/// A question takes no longer, with all that is tried again.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// Who asks, for one image.
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -51,9 +57,16 @@ pub enum Original {
     /// It is there, and may be read.
     There(Digest),
     /// It is not there, or its registry does not answer: a copy is what there is.
-    Gone(Arc<Error>),
+    Gone(Why),
     /// It may not be read.
-    Denied(Arc<Error>),
+    Denied(Why),
+}
+
+/// Why there is no answer, or no good one.
+#[derive(Debug, Clone)]
+pub struct Why {
+    /// In plain words.
+    pub words: Arc<str>,
 }
 
 impl Reader {
@@ -75,6 +88,14 @@ impl Reader {
         }
     }
 
+    /// Who has none.
+    pub fn anybody() -> Self {
+        Self {
+            credentials: Vec::new(),
+            mark: Vec::new(),
+        }
+    }
+
     fn claim<'a>(&'a self, name: &'a str, digest: &'a Digest) -> Claim<'a> {
         Claim {
             credentials: &self.mark,
@@ -92,12 +113,12 @@ impl Originals {
             proofs: Mutex::new(proofs),
             settings,
             asked: Memo::new(settings.fresh),
-            slots: Semaphore::new(AT_ONCE),
+            registries: Registries::default(),
             news: Notify::new(),
         }))
     }
 
-    /// One request, or none where the answer is known or on its way. That it is there is a proof for who asks.
+    /// One request, or none where the answer is known or on its way.
     pub async fn of(&self, reference: &Reference, reader: &Reader) -> Original {
         let question = (reader.mark.clone(), reference.clone());
         let is_there = |answer: &Original| matches!(answer, Original::There(_));
@@ -108,10 +129,24 @@ impl Originals {
         answer.await
     }
 
-    /// Whether who asks could read this content before.
+    /// Whether who asks could read this content before, or anybody could.
     pub fn is_proven(&self, reference: &Reference, digest: &Digest, reader: &Reader) -> bool {
+        let now = SystemTime::now();
+        let own = reader.claim(reference.name(), digest);
+        let anybody = Claim {
+            credentials: &[],
+            ..own
+        };
+        self.with_proofs(|proofs| proofs.has(own, now) || proofs.has(anybody, now))
+    }
+
+    /// Who asks has read this content.
+    pub fn note(&self, reference: &Reference, digest: &Digest, reader: &Reader) {
         let claim = reader.claim(reference.name(), digest);
-        self.with_proofs(|proofs| proofs.has(claim, SystemTime::now()))
+        let lifetime = self.0.settings.lifetime;
+        if self.with_proofs(|proofs| proofs.note(claim, SystemTime::now(), lifetime)) {
+            self.0.news.notify_one();
+        }
     }
 
     /// Waits until something is proven that was not.
@@ -127,23 +162,38 @@ impl Originals {
 
 impl Inner {
     async fn ask(&self, reference: &Reference, reader: &Reader) -> Original {
-        // It is never closed.
-        let _slot = self.slots.acquire().await;
-        match self.client.resolve(reference, &reader.credentials).await {
-            Ok(resolved) => {
-                let claim = reader.claim(reference.name(), &resolved.digest);
-                let lifetime = self.settings.lifetime;
-                if lock(&self.proofs).note(claim, SystemTime::now(), lifetime) {
-                    self.news.notify_one();
+        let registry = reference.registry();
+        // Nobody waits for a registry that was away a moment ago.
+        if let Some(words) = self.registries.away(registry) {
+            return Original::Gone(Why { words });
+        }
+        let Some(_place) = self.registries.place(registry).await else {
+            let words = Arc::from("too many questions wait for this registry");
+            return Original::Gone(Why { words });
+        };
+        let resolved = self.client.resolve(reference, &reader.credentials);
+        let Ok(resolved) = timeout(LONGEST, resolved).await else {
+            let words = format!("{registry}: no answer in {} s", LONGEST.as_secs());
+            let words = self.registries.is_away(registry, words);
+            return Original::Gone(Why { words });
+        };
+        match resolved {
+            Ok(resolved) => Original::There(resolved.digest),
+            Err(error) => {
+                let words = words::of(&error);
+                match error.kind() {
+                    Kind::Unauthorized { .. } | Kind::Denied { .. } => Original::Denied(Why {
+                        words: words.into(),
+                    }),
+                    kind if kind.is_transient() || matches!(kind, Kind::RateLimited { .. }) => {
+                        let words = self.registries.is_away(registry, words);
+                        Original::Gone(Why { words })
+                    }
+                    _ => Original::Gone(Why {
+                        words: words.into(),
+                    }),
                 }
-                Original::There(resolved.digest)
             }
-            Err(error) => match error.kind() {
-                Kind::Unauthorized { .. } | Kind::Denied { .. } => {
-                    Original::Denied(Arc::new(error))
-                }
-                _ => Original::Gone(Arc::new(error)),
-            },
         }
     }
 }

@@ -130,13 +130,6 @@ pub fn read(body: &[u8]) -> Result<Asked, ReviewError> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
 pub enum Change {
-    /// Nothing else is changed unless this is so.
-    Test {
-        /// A JSON pointer.
-        path: String,
-        /// What is there.
-        value: Value,
-    },
     /// Something is put in the place of something else.
     Replace {
         /// A JSON pointer.
@@ -313,16 +306,10 @@ mod tests {
         let uid = &request()["uid"];
         assert_eq!(plain["response"], json!({"uid": uid, "allowed": true}));
         let answer = Answer {
-            changes: vec![
-                Change::Test {
-                    path: "/a".to_owned(),
-                    value: json!("x"),
-                },
-                Change::Replace {
-                    path: "/a".to_owned(),
-                    value: json!("y"),
-                },
-            ],
+            changes: vec![Change::Replace {
+                path: "/a".to_owned(),
+                value: json!("y"),
+            }],
             warnings: vec!["mind".to_owned()],
             annotations: BTreeMap::from([("decision", "copied".to_owned())]),
             ..Answer::default()
@@ -333,10 +320,7 @@ mod tests {
             .decode(response["patch"].as_str().unwrap())
             .unwrap();
         let patch: Value = serde_json::from_slice(&patch).unwrap();
-        let expected = json!([
-            {"op": "test", "path": "/a", "value": "x"},
-            {"op": "replace", "path": "/a", "value": "y"},
-        ]);
+        let expected = json!([{"op": "replace", "path": "/a", "value": "y"}]);
         assert_eq!(patch, expected);
         assert_eq!(response["warnings"], json!(["mind"]));
         assert_eq!(response["auditAnnotations"], json!({"decision": "copied"}));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kip_registry::{
-    Client as Registries, Options, PrivateHosts, Proxies, Settings as RegistrySettings,
+    Client as Registries, Options, PrivateHosts, Proxies, Retries, Settings as RegistrySettings,
 };
 use kube::{Client, Config as ClientConfig};
 use tokio::net::TcpListener;
@@ -175,7 +175,19 @@ pub fn service(
 ) -> anyhow::Result<(Service, Login)> {
     let login = Login::read(&config.auth_dir, &config.registry)?;
     let naming = config.naming(&login.user)?;
-    let registries = Registries::new(registry_settings(config, naming.registry())?)?;
+    let reach = registry_settings(config, naming.registry())?;
+    // To ask what a tag stands for is a matter of a moment: a registry that is away must not hold up who waits.
+    let questions = Registries::new(RegistrySettings {
+        retries: Retries {
+            count: 1,
+            first_wait: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(1),
+        },
+        connect_timeout: Duration::from_secs(3),
+        idle_timeout: Duration::from_secs(5),
+        ..reach.clone()
+    })?;
+    let registries = Registries::new(reach)?;
     let settings = copies::Settings {
         naming: naming.clone(),
         options: Options {
@@ -196,7 +208,7 @@ pub fn service(
         naming,
         rules: config.rules.clone(),
         unproven: config.unproven,
-        originals: Originals::new(registries.clone(), proofs, asked),
+        originals: Originals::new(questions, proofs, asked),
         copier: Copier::new(registries, settings, writers, metrics.clone()),
         remembering: None,
     };

@@ -36,6 +36,9 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 /// What Istio has for its proxy's image before its own webhook puts it in.
 const PLACEHOLDER: &str = "auto";
 
+/// So many images of an object are looked at. What is in a request is anybody's choice, and nobody has checked it yet.
+const MOST: usize = 100;
+
 /// Why an object is left alone as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exempt {
@@ -50,6 +53,9 @@ pub enum Exempt {
     /// It is a template that some controller has made of another one, and may compare with that: as a Deployment does with
     /// its `ReplicaSets`, of which it would make more and more. Its pods are looked at.
     Controlled,
+    /// It is a Job, whose template nobody can change any more, and its pods are looked at: whoever applies it again while
+    /// nobody looks would be refused.
+    Fixed,
     /// Its owner compares images.
     Owner,
     /// Its labels say so.
@@ -69,6 +75,10 @@ pub enum Left {
     Copy,
     /// The settings do not allow its registry.
     Registry,
+    /// The pod cannot get the pull secret for the copies any more.
+    Secret,
+    /// There are too many.
+    TooMany,
 }
 
 /// An image that is to be copied, and where it stands.
@@ -82,6 +92,8 @@ pub struct Wanted {
     pub reference: Reference,
     /// The copy of it that stood there before the update: who applies the original's name again means the same.
     pub before: Option<Reference>,
+    /// Whether it is pulled again each time (`imagePullPolicy: Always`): then a copy of before is not what is meant.
+    pub follows: bool,
 }
 
 /// What is to be done for a request.
@@ -127,7 +139,13 @@ impl Scope {
         if !kind.is_pod() && is_controlled(metadata) {
             return Err(Exempt::Controlled);
         }
+        let are_pods_looked_at = self.kinds.iter().any(|kind| kind.is_pod());
+        if (kind.group, kind.name) == ("batch", "Job") && are_pods_looked_at {
+            return Err(Exempt::Fixed);
+        }
         let mut found = images(kind, &request.object);
+        let beyond = found.iter().skip(MOST).map(|it| it.pointer.clone());
+        let beyond: BTreeSet<String> = beyond.collect();
         let mut old = Vec::new();
         if request.operation == Operation::Update {
             old = images(kind, &request.old_object);
@@ -135,9 +153,15 @@ impl Scope {
         }
         let mut task = Task::default();
         for image in found {
-            match self.wanted(&image, naming) {
+            let wanted = if beyond.contains(&image.pointer) {
+                Err(Left::TooMany)
+            } else {
+                self.wanted(&image, naming)
+            };
+            match wanted {
                 Ok(reference) => task.wanted.push(Wanted {
                     before: before(&image, &reference, &old, naming),
+                    follows: image.policy == Some("Always"),
                     pointer: image.pointer,
                     text: image.image.to_owned(),
                     reference,
@@ -227,6 +251,7 @@ impl Exempt {
             Self::Namespace => "namespace",
             Self::Mirror => "mirror_pod",
             Self::Controlled => "controlled",
+            Self::Fixed => "fixed",
             Self::Owner => "owner",
             Self::Label => "label",
         }
@@ -242,6 +267,8 @@ impl Left {
             Self::Never => "never_pulled",
             Self::Copy => "copy",
             Self::Registry => "registry",
+            Self::Secret => "secret",
+            Self::TooMany => "too_many",
         }
     }
 }
@@ -254,6 +281,10 @@ impl fmt::Display for Left {
             Self::Never => f.write_str("its pull policy is Never"),
             Self::Copy => f.write_str("it is a copy"),
             Self::Registry => f.write_str("the settings do not allow its registry"),
+            Self::Secret => {
+                f.write_str("the pod cannot get the pull secret for the copies any more")
+            }
+            Self::TooMany => write!(f, "an object's first {MOST} images are looked at"),
         }
     }
 }

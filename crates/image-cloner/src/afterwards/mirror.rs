@@ -72,27 +72,34 @@ pub async fn mirror(
     failed
 }
 
-/// By the secrets of one of the pods that have it.
+/// By the secrets of the pods that have it. All who may read it now are remembered: they get the copy when it is away.
 async fn copied(
     service: &Service,
     original: &Reference,
     running: &Running,
 ) -> Result<Reference, String> {
-    let mut why = "no pod has it any more".to_owned();
+    let mut done: Result<Reference, String> = Err("no pod has it any more".to_owned());
     for secrets in &running.secrets {
         let reader = Reader::new(&secrets.keyring, original);
-        match service.originals.of(original, &reader).await {
-            Original::There(digest) => {
-                let source = Source {
-                    reference: original.clone(),
-                    digest,
-                    credentials: reader.credentials.into(),
-                };
-                let copy = service.copier.copy_of(source).await;
-                return copy.map_err(|error| words::of(&error));
+        let digest = match service.originals.of(original, &reader).await {
+            Original::There(digest) => digest,
+            Original::Denied(why) | Original::Gone(why) => {
+                done = done.map_err(|_| why.words.to_string());
+                continue;
             }
-            Original::Denied(error) | Original::Gone(error) => why = words::of(&*error),
+        };
+        let source = Source {
+            reference: original.clone(),
+            digest: digest.clone(),
+            credentials: reader.credentials.clone().into(),
+        };
+        match service.copier.copy_of(source).await {
+            Ok(copy) => {
+                service.originals.note(original, &digest, &reader);
+                done = Ok(copy);
+            }
+            Err(error) => done = done.map_err(|_| words::of(&error)),
         }
     }
-    Err(why)
+    done
 }

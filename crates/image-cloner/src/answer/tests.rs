@@ -1,5 +1,4 @@
 use super::*;
-use crate::scope::Left;
 
 const COPY: &str = "r.example/c/quay.io/app:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -10,6 +9,7 @@ fn task(images: &[&str]) -> Task {
         text: (*image).to_owned(),
         reference: Reference::parse(image).unwrap(),
         before: None,
+        follows: false,
     });
     Task {
         wanted: wanted.collect(),
@@ -22,6 +22,7 @@ fn rules(without: Without) -> Rules {
         on_timeout: without,
         on_failure: without,
         pull_secret: None,
+        secret_in_templates: true,
     }
 }
 
@@ -48,16 +49,10 @@ fn what_has_a_copy_is_replaced_and_all_is_told() {
     ];
     let answer = answer(pod(&json!({})), &task, &outcomes, &rules(Without::Admit));
     let path = "/spec/containers/0/image".to_owned();
-    let expected = [
-        Change::Test {
-            path: path.clone(),
-            value: json!("quay.io/app:1"),
-        },
-        Change::Replace {
-            path,
-            value: json!(COPY),
-        },
-    ];
+    let expected = [Change::Replace {
+        path,
+        value: json!(COPY),
+    }];
     assert_eq!(answer.changes, expected);
     assert_eq!(answer.refusal, None);
     let expected = [
@@ -101,7 +96,7 @@ fn secret_of(object: Object<'_>) -> Option<Change> {
         ..rules(Without::Admit)
     };
     let answer = answer(object, &task(&["a:1"]), &[there()], &rules);
-    answer.changes.into_iter().nth(2)
+    answer.changes.into_iter().nth(1)
 }
 
 fn added(path: &str, value: Value) -> Change {
@@ -124,7 +119,7 @@ fn the_copy_that_was_there_stays_where_a_new_one_cannot_be_had() {
         let answer = answer(object, &task, &[outcome], &rules(Without::Deny));
         assert_eq!(answer.refusal, None);
         assert_eq!(
-            answer.changes[1],
+            answer.changes[0],
             Change::Replace {
                 path: "/spec/containers/0/image".to_owned(),
                 value: json!(COPY),
@@ -135,17 +130,53 @@ fn the_copy_that_was_there_stays_where_a_new_one_cannot_be_had() {
 }
 
 #[test]
-fn a_template_keeps_its_accounts_secrets_where_they_are_not_known() {
-    let object = |spec| Object {
-        kind: Kind::of("apps", "Deployment").unwrap(),
-        operation: Operation::Create,
-        value: spec,
-        account_secrets: None,
+fn a_template_whose_pods_are_asked_about_gets_no_secret_and_they_do() {
+    let value = json!({"spec": {"template": {"spec": {}}}});
+    let deployment = Kind::of("apps", "Deployment").unwrap();
+    let rules = Rules {
+        pull_secret: Some("copies".to_owned()),
+        secret_in_templates: false,
+        ..rules(Without::Admit)
     };
-    assert_eq!(
-        secret_of(object(&json!({"spec": {"template": {"spec": {}}}}))),
-        None
+    let template = Object {
+        kind: deployment,
+        account_secrets: None,
+        ..pod(&value)
+    };
+    let answered = answer(template, &task(&["a:1"]), &[there()], &rules);
+    assert_eq!(answered.changes.len(), 1);
+    assert!(!rules.needs_account(deployment, &value));
+    // Its pod has nothing but a copy.
+    let mut task = task(&[]);
+    task.left = vec![("/spec/containers/0/image".to_owned(), Left::Copy)];
+    let value = json!({"spec": {}});
+    let answered = answer(pod(&value), &task, &[], &rules);
+    let expected = [added("/spec/imagePullSecrets", json!([{"name": "copies"}]))];
+    assert_eq!(answered.changes, expected);
+}
+
+#[test]
+fn a_pod_that_is_made_can_get_no_secret_and_a_template_must_keep_those_of_its_account() {
+    let rules = Rules {
+        pull_secret: Some("copies".to_owned()),
+        ..rules(Without::Admit)
+    };
+    let (kind, template) = (
+        Kind::of("", "Pod").unwrap(),
+        Kind::of("apps", "Deployment").unwrap(),
     );
+    let (with, without) = (
+        json!({"spec": {"imagePullSecrets": [{"name": "copies"}]}}),
+        json!({"spec": {}}),
+    );
+    assert!(rules.lacks_secret(kind, Operation::Update, &without));
+    assert!(!rules.lacks_secret(kind, Operation::Update, &with));
+    assert!(!rules.lacks_secret(kind, Operation::Create, &without));
+    assert!(!rules.lacks_secret(template, Operation::Update, &without));
+    assert!(rules.needs_account(template, &json!({})));
+    let named = json!({"spec": {"template": {"spec": {"imagePullSecrets": [{"name": "own"}]}}}});
+    assert!(!rules.needs_account(template, &named));
+    assert!(!rules.needs_account(kind, &without));
 }
 
 #[test]

@@ -201,6 +201,8 @@ impl Config {
             logging: logging(&mut it, settings),
             registry,
         };
+        let mut config = config;
+        config.rules.secret_in_templates = !config.scope.kinds.iter().any(|kind| kind.is_pod());
         if it.problems.0.is_empty() {
             Ok(config)
         } else {
@@ -299,6 +301,7 @@ fn rules(it: &mut Reading, settings: &Settings) -> Rules {
         pull_secret: it.read("PULL_SECRET", settings.pull_secret.as_ref(), None, |text| {
             values::object_name(text).map(Some)
         }),
+        secret_in_templates: false,
     }
 }
 

@@ -166,6 +166,26 @@ fn an_update_copies_what_is_new() {
 }
 
 #[test]
+fn an_object_has_so_many_images_and_no_more() {
+    let images: Vec<String> = (0..=MOST).map(|number| format!("a:{number}")).collect();
+    let texts: Vec<&str> = images.iter().map(String::as_str).collect();
+    let task = task(&pod(&texts)).unwrap();
+    assert_eq!(task.wanted.len(), MOST);
+    let pointer = format!("/spec/containers/{MOST}/image");
+    assert_eq!(task.left, [(pointer, Left::TooMany)]);
+}
+
+#[test]
+fn a_job_is_left_to_its_pods_where_they_are_looked_at() {
+    let job = Kind::of("batch", "Job").unwrap();
+    let request = request(job, json!({}));
+    assert_eq!(task(&request).err(), Some(Exempt::Fixed));
+    let mut scope = scope();
+    scope.kinds = vec![job];
+    assert!(scope.task(&request, &naming()).is_ok());
+}
+
+#[test]
 fn an_update_knows_the_copy_that_was_there_of_the_same_image() {
     let digest = format!("sha256:{:064x}", 1);
     let copy = format!("r.example/copies/docker.io/library/a:1@{digest}");

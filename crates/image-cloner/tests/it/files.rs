@@ -146,7 +146,7 @@ async fn found(app: &Router, case: &Case) -> Expected {
     };
     let response = laws::response(&case.body, &asked, &answer);
     assert_eq!(response["allowed"], true);
-    found.kept = response.get("patch").is_some();
+    found.kept = laws::replaces(&response);
     found.warnings = response["warnings"].as_array().map_or(0, Vec::len);
     let told = &response["auditAnnotations"];
     let naming = laws::naming(Scheme::Path);
@@ -227,7 +227,9 @@ async fn every_file_is_answered_as_it_says() {
 fn every_kind_is_made_and_changed_in_some_file() {
     let mut seen = BTreeSet::new();
     for case in cases() {
-        if case.expected.wanted.is_some_and(|it| !it.is_empty()) {
+        // A Job is left to its pods.
+        let is_fixed = case.expected.exempt.as_deref() == Some("fixed");
+        if is_fixed || case.expected.wanted.is_some_and(|it| !it.is_empty()) {
             let request = review::read(&case.body).unwrap().request;
             seen.insert(format!("{} {:?}", request.kind.kind, request.operation));
         }

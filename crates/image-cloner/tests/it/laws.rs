@@ -51,6 +51,7 @@ pub(crate) fn rules() -> Rules {
         on_timeout: Without::Admit,
         on_failure: Without::Admit,
         pull_secret: Some(SECRET.to_owned()),
+        secret_in_templates: true,
     }
 }
 
@@ -104,6 +105,7 @@ fn answers(data: &[u8], asked: &Asked, task: &Task, naming: &Naming) {
         on_timeout: Without::Deny,
         on_failure: Without::Deny,
         pull_secret: None,
+        secret_in_templates: true,
     };
     answered(data, asked, task, &some, &strict);
     once(asked, task, patched, naming);
@@ -134,7 +136,16 @@ pub(crate) fn answered(
     let warnings = response["warnings"].as_array().map_or(0, Vec::len);
     assert_eq!(warnings, if is_refused { 0 } else { without });
     let is_patched = response.get("patch").is_some();
-    assert_eq!(is_patched, !is_refused && without < outcomes.len());
+    let is_running = kind.is_pod() && request.operation == Operation::Update;
+    // A pod of copies gets the secret for them, though nothing of it is replaced.
+    let has_copies = task.left.iter().any(|(_, left)| *left == Left::Copy);
+    let needs_secret = has_copies
+        && kind.is_pod()
+        && !is_running
+        && rules.pull_secret.is_some()
+        && !secrets(kind, &request.object).contains(&SECRET);
+    let is_replaced = without < outcomes.len();
+    assert_eq!(is_patched, !is_refused && (is_replaced || needs_secret));
 
     let patched = patched(&request.object, &response);
     for (wanted, outcome) in task.wanted.iter().zip(outcomes) {
@@ -144,7 +155,6 @@ pub(crate) fn answered(
             _ => assert_eq!(now, Some(&*wanted.text)),
         }
     }
-    let is_running = kind.is_pod() && request.operation == Operation::Update;
     let is_given = is_patched && rules.pull_secret.is_some() && !is_running;
     let has = secrets(kind, &patched).contains(&SECRET);
     assert!(!is_given || has, "the pull secret is missing");
@@ -212,6 +222,18 @@ pub(crate) fn response(data: &[u8], asked: &Asked, answer: &[u8]) -> Value {
         assert!(warning.as_str().is_some_and(|it| !it.is_empty()));
     }
     answer["response"].clone()
+}
+
+/// Whether the response puts some image in the place of another.
+pub(crate) fn replaces(response: &Value) -> bool {
+    let patch = response["patch"].as_str().map(|it| STANDARD.decode(it));
+    let patch = patch.map(|it| it.expect("a patch is Base64"));
+    let patch = patch.map(|it| serde_json::from_slice::<Value>(&it).expect("it is JSON"));
+    let changes = patch.as_ref().and_then(Value::as_array);
+    changes
+        .into_iter()
+        .flatten()
+        .any(|it| it["op"] == "replace")
 }
 
 /// The object as the response has it changed.

@@ -122,6 +122,7 @@ pub(crate) fn service(client: &Client, target: &str) -> Service {
             on_timeout: Without::Admit,
             on_failure: Without::Admit,
             pull_secret: None,
+            secret_in_templates: true,
         },
         unproven: Unproven::Keep,
         originals: Originals::new(client.clone(), Proofs::new(b"key"), ASKED),
@@ -141,7 +142,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn replacement(answer: &Answer) -> Option<String> {
     answer.changes.iter().find_map(|change| match change {
         Change::Replace { value, .. } => value.as_str().map(str::to_owned),
-        Change::Test { .. } | Change::Add { .. } => None,
+        Change::Add { .. } => None,
     })
 }
 
