@@ -178,6 +178,36 @@ impl Copier {
         }
     }
 
+    /// Looks into a copy that is there, and mends what the registry has lost of it, such as the platforms of an index. Says
+    /// whether anything was missing.
+    ///
+    /// # Errors
+    /// Why it cannot be mended.
+    pub async fn mend(&self, source: &Source) -> Result<bool, CopyError> {
+        let place = self.0.settings.naming.place(&source.reference);
+        let place = place.map_err(CopyError::Name)?;
+        let options = Options {
+            thorough: true,
+            ..self.0.settings.options.clone()
+        };
+        let copied = self.0.try_bring(&place, source, &options).await;
+        let copied = copied.map_err(|error| of(&error))?;
+        Ok(copied.manifests > 0 || copied.copied > 0)
+    }
+
+    /// Whether a copy is there by its own name.
+    ///
+    /// # Errors
+    /// Where the copies' registry does not answer.
+    pub async fn is_there(&self, copy: &Reference) -> Result<bool, CopyError> {
+        let writers = lock(&self.0.writers).clone();
+        match self.0.client.resolve(copy, &writers).await {
+            Ok(_) => Ok(true),
+            Err(error) if *error.kind() == Kind::NotFound => Ok(false),
+            Err(error) => Err(of(&error)),
+        }
+    }
+
     /// Joins the copy that is being made, or begins it.
     fn begin(
         &self,

@@ -33,6 +33,7 @@ pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod settings;
+mod slim;
 pub mod target;
 pub mod tls;
 mod words;

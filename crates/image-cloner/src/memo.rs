@@ -8,13 +8,18 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 
-/// So many are remembered at most: what is asked for is anybody's choice.
-const MOST: usize = 10_000;
-
 /// Remembers.
 pub(crate) struct Memo<K, V> {
     fresh: Duration,
-    known: Mutex<HashMap<K, Entry<V>>>,
+    /// So many are remembered at most: what is asked for is anybody's choice.
+    most: usize,
+    known: Mutex<Known<K, V>>,
+}
+
+struct Known<K, V> {
+    entries: HashMap<K, Entry<V>>,
+    /// When those that are old were last forgotten.
+    swept: Instant,
 }
 
 /// An answer that is there or on its way.
@@ -26,12 +31,16 @@ struct Entry<V> {
     keeps: fn(&V) -> bool,
 }
 
-impl<K: Eq + Hash, V: Clone + 'static> Memo<K, V> {
-    /// For so long.
-    pub(crate) fn new(fresh: Duration) -> Self {
+impl<K: Eq + Hash, V: Clone + Send + Sync + 'static> Memo<K, V> {
+    /// For so long, and so many.
+    pub(crate) fn new(fresh: Duration, most: usize) -> Self {
         Self {
             fresh,
-            known: Mutex::default(),
+            most,
+            known: Mutex::new(Known {
+                entries: HashMap::new(),
+                swept: Instant::now(),
+            }),
         }
     }
 
@@ -44,21 +53,25 @@ impl<K: Eq + Hash, V: Clone + 'static> Memo<K, V> {
         ask: impl FnOnce() -> BoxFuture<'static, V>,
     ) -> Answer<V> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = known.get(&key).filter(|it| self.counts(it)) {
+        let Known { entries, swept } = &mut *known;
+        if let Some(entry) = entries.get(&key).filter(|it| self.counts(it)) {
             return entry.answer.clone();
         }
-        if known.len() >= MOST {
-            known.retain(|_, it| self.counts(it));
+        if entries.len() >= self.most || swept.elapsed() > self.fresh {
+            entries.retain(|_, it| self.counts(it));
+            *swept = Instant::now();
         }
         let answer = ask().shared();
+        // It comes to its end though nobody waits for it any more: else whoever comes later would have an old one.
+        tokio::spawn(answer.clone().map(drop));
         // Where all of them are still needed, one more is not remembered.
-        if known.len() < MOST {
+        if entries.len() < self.most {
             let entry = Entry {
                 at: Instant::now(),
                 answer: answer.clone(),
                 keeps,
             };
-            known.insert(key, entry);
+            entries.insert(key, entry);
         }
         answer
     }
@@ -88,7 +101,7 @@ mod tests {
     impl Stage {
         fn new(fresh: Duration) -> Self {
             Self {
-                memo: Memo::new(fresh),
+                memo: Memo::new(fresh, 100),
                 asked: Arc::default(),
             }
         }
@@ -116,6 +129,17 @@ mod tests {
             let answers = futures::future::join_all(all).await;
             assert_eq!((answers.len(), stage.count()), (100, 1));
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_though_nobody_waits_for_it() {
+        let stage = Stage::new(LONG);
+        drop(stage.ask(1, true));
+        while stage.count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(stage.ask(1, true).await);
+        assert_eq!(stage.count(), 1);
     }
 
     #[tokio::test]

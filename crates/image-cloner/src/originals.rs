@@ -39,6 +39,8 @@ pub struct Settings {
     pub fresh: Duration,
 }
 
+/// So many answers are remembered.
+const ANSWERS: usize = 10_000;
 /// A question takes no longer, with all that is tried again.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -112,7 +114,7 @@ impl Originals {
             client,
             proofs: Mutex::new(proofs),
             settings,
-            asked: Memo::new(settings.fresh),
+            asked: Memo::new(settings.fresh, ANSWERS),
             registries: Registries::default(),
             news: Notify::new(),
         }))

@@ -7,15 +7,15 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-
-/// Who writes, as field managers are called.
-const MANAGER: &str = "image-cloner";
+use uuid::Uuid;
 
 /// It, by its name.
 #[derive(Clone)]
 pub(crate) struct OwnSecret {
     api: Api<Secret>,
     name: String,
+    /// Who writes, as field managers are called: each replica is another one, so that two that make it at once conflict.
+    manager: String,
 }
 
 /// Why it cannot be used.
@@ -45,6 +45,7 @@ impl OwnSecret {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
+            manager: format!("image-cloner-{}", Uuid::new_v4().simple()),
         }
     }
 
@@ -73,7 +74,7 @@ impl OwnSecret {
                 "apiVersion": "v1", "kind": "Secret", "metadata": {"name": self.name},
                 "data": data.collect::<BTreeMap<_, _>>(),
             });
-            let (params, apply) = (PatchParams::apply(MANAGER), Patch::Apply(&apply));
+            let (params, apply) = (PatchParams::apply(&self.manager), Patch::Apply(&apply));
             self.api.patch(&self.name, &params, &apply).await
         };
         let written = written.map_err(|source| self.failed("written", source))?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fields::{self, Fields};
+use crate::slim;
 
 const VERSIONS: [&str; 2] = ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"];
 
@@ -35,11 +36,11 @@ pub struct Request {
     pub namespace: String,
     /// What is done to it.
     pub operation: Operation,
-    /// The object as it is to be; `null` for a deletion.
-    #[serde(default)]
+    /// The object as it is to be, of which only what is looked at is read; `null` for a deletion.
+    #[serde(default, deserialize_with = "slim::object")]
     pub object: Value,
-    /// The object as it is, for an update.
-    #[serde(default)]
+    /// The object as it is, for an update; the same of it.
+    #[serde(default, deserialize_with = "slim::object")]
     pub old_object: Value,
     /// Whether nothing may come of it.
     #[serde(default)]

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::certificates::Keeper;
 use crate::config::Config;
@@ -28,6 +28,7 @@ use crate::server::{self, App};
 use crate::service::Service;
 use crate::target::Login;
 use crate::tls::{self, Shown, files};
+use crate::words;
 
 /// How the server is started.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct Start {
     pub files: Option<[PathBuf; 2]>,
 }
 
+/// A user that is not known yet is looked for so often.
+const USER_PAUSE: Duration = Duration::from_secs(10);
 /// After the end is asked for, requests still come: who sends them hears of it a little later.
 const LINGER: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -66,6 +69,7 @@ pub async fn run(config: Config, start: Start) -> anyhow::Result<()> {
     let remembering = Remembering::new(client.clone(), &namespace, &config.own.proof_secret);
     // Both wait for the API server as long as it takes.
     let start_up = async {
+        user_is_known(&config).await;
         let shown = certificate(&config, &start, &client, &namespace, &metrics, &mut tasks).await?;
         anyhow::Ok((shown, remembering.first().await))
     };
@@ -113,6 +117,24 @@ pub async fn run(config: Config, start: Start) -> anyhow::Result<()> {
     remembering.share(&originals).await;
     info!("ended, as asked");
     Ok(())
+}
+
+/// Waits until there is a user, where names of copies begin with it: replicas must agree on them.
+async fn user_is_known(config: &Config) {
+    while config.needs_user() {
+        match Login::read(&config.auth_dir, &config.registry) {
+            Ok(login) if !login.user.is_empty() => return,
+            Ok(_) => {
+                let folder = config.auth_dir.display();
+                warn!(%folder, "REGISTRY has no path, and the user that names of copies begin with is not known yet");
+            }
+            Err(error) => {
+                let error = words::of(&error);
+                warn!(error, "the registry's credentials cannot be read");
+            }
+        }
+        tokio::time::sleep(USER_PAUSE).await;
+    }
 }
 
 /// What is shown, and who looks after it.
@@ -193,6 +215,7 @@ pub fn service(
         options: Options {
             referrers: config.referrers,
             cosign_tags: config.referrers,
+            max_bytes: config.max_image_size,
             ..Options::default()
         },
         at_once: config.copies_at_once,

@@ -39,6 +39,8 @@ struct Found {
     is_whole: bool,
 }
 
+/// Those of so many accounts, or lists of names, are remembered: each may have a megabyte.
+const MOST: usize = 200;
 /// For so long they are not read again.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -47,7 +49,7 @@ impl Secrets {
     pub fn new(client: Client) -> Self {
         Self {
             client: Some(client),
-            read: Memo::new(FRESH),
+            read: Memo::new(FRESH, MOST),
         }
     }
 
@@ -55,7 +57,7 @@ impl Secrets {
     pub fn none() -> Self {
         Self {
             client: None,
-            read: Memo::new(FRESH),
+            read: Memo::new(FRESH, MOST),
         }
     }
 

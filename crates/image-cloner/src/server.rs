@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use crate::metrics::{self, Answered, Metrics};
@@ -26,8 +26,12 @@ const BODY: usize = 8 * 1024 * 1024;
 /// can send some, and memory has its limit.
 const LARGE: usize = 512 * 1024;
 const LARGE_AT_ONCE: usize = 8;
+/// A request is read in so long.
+const READING: Duration = Duration::from_secs(10);
 /// How long the API server waits where it does not say: its default.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that the API allows.
+const LONGEST: Duration = Duration::from_secs(30);
 /// So much earlier the answer is on its way.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -55,10 +59,11 @@ pub fn router(app: App) -> Router {
         } else {
             None
         };
-        match axum::body::to_bytes(request.into_body(), BODY).await {
+        let body = timeout(READING, axum::body::to_bytes(request.into_body(), BODY)).await;
+        let body = body.map_err(|_| "it does not come to its end".to_owned());
+        match body.and_then(|body| body.map_err(|error| words::of(&error))) {
             Ok(body) => clone_image(&app, query, &body).await,
-            Err(error) => {
-                let words = words::of(&error);
+            Err(words) => {
                 warn!(words, "a request cannot be read");
                 app.metrics.answered(Answered::Malformed, Duration::ZERO);
                 (StatusCode::PAYLOAD_TOO_LARGE, format!("{words}\n")).into_response()
@@ -129,12 +134,12 @@ async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Respo
 /// How long the answer may take. The API server says how long it waits, as `timeout=10s`.
 fn time_of(query: Option<&str>) -> Duration {
     let mut parameters = query.unwrap_or_default().split('&');
-    let timeout = parameters.find_map(|it| it.strip_prefix("timeout="));
-    let nanoseconds = timeout.and_then(|text| kip_sleep::duration::parse(text.as_bytes()).ok());
-    let timeout = nanoseconds.and_then(|it| u64::try_from(it).ok());
-    let timeout = timeout.map_or(TIMEOUT, Duration::from_nanos);
+    let given = parameters.find_map(|it| it.strip_prefix("timeout="));
+    let nanoseconds = given.and_then(|text| kip_sleep::duration::parse(text.as_bytes()).ok());
+    let given = nanoseconds.and_then(|it| u64::try_from(it).ok());
+    let given = given.map_or(TIMEOUT, Duration::from_nanos).min(LONGEST);
     // Of a second that is all there is, a half is left.
-    timeout.saturating_sub(MARGIN).max(timeout / 2)
+    given.saturating_sub(MARGIN).max(given / 2)
 }
 
 fn count(metrics: &Metrics, answer: &Answer, after: Duration) {
@@ -186,7 +191,7 @@ mod tests {
             (Some("timeout=30s"), 29.0),
             (Some("a=b&timeout=2s"), 1.0),
             (Some("timeout=1s"), 0.5),
-            (Some("timeout=1m0s"), 59.0),
+            (Some("timeout=1m0s"), 29.0),
             (Some("timeout=-1s"), 9.0),
             (Some("timeout=soon"), 9.0),
         ];

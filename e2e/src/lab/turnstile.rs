@@ -16,13 +16,20 @@ use tokio::task::JoinHandle;
 pub struct Turnstile {
     /// `HOST:PORT`
     pub address: String,
-    open: watch::Sender<bool>,
+    state: watch::Sender<Passing>,
     serving: JoinHandle<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    All,
+    NoBlobs,
+    Nobody,
 }
 
 struct Passage {
     registry: String,
-    open: watch::Receiver<bool>,
+    state: watch::Receiver<Passing>,
 }
 
 impl Turnstile {
@@ -34,10 +41,10 @@ impl Turnstile {
         let host = registry.split_once(':').map_or(registry, |(host, _)| host);
         let listener = TcpListener::bind((host, 0)).await?;
         let address = listener.local_addr()?.to_string();
-        let (open, is_open) = watch::channel(false);
+        let (state, now) = watch::channel(Passing::NoBlobs);
         let passage = Arc::new(Passage {
             registry: registry.to_owned(),
-            open: is_open,
+            state: now,
         });
         let router = axum::Router::new().fallback(pass).with_state(passage);
         let serving = tokio::spawn(async move {
@@ -46,14 +53,19 @@ impl Turnstile {
         });
         Ok(Self {
             address,
-            open,
+            state,
             serving,
         })
     }
 
     /// From now on everybody passes.
     pub fn open(&self) {
-        self.open.send_replace(true);
+        self.state.send_replace(Passing::All);
+    }
+
+    /// From now on nobody has an answer: connections are taken, and nothing comes.
+    pub fn fall_silent(&self) {
+        self.state.send_replace(Passing::Nobody);
     }
 }
 
@@ -65,10 +77,14 @@ impl Drop for Turnstile {
 
 async fn pass(State(passage): State<Arc<Passage>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    if request.method() == Method::GET && path.contains("/blobs/") {
-        // Whoever waits for it has ended where this fails.
-        let _ = passage.open.clone().wait_for(|open| *open).await;
-    }
+    let is_blob = request.method() == Method::GET && path.contains("/blobs/");
+    let passes = |state: &Passing| match state {
+        Passing::All => true,
+        Passing::NoBlobs => !is_blob,
+        Passing::Nobody => false,
+    };
+    // Whoever waits for it has ended where this fails.
+    let _ = passage.state.clone().wait_for(passes).await;
     let address = format!("http://{}{path}", passage.registry);
     let is_head = request.method() == Method::HEAD;
     let accept = request.headers().clone();

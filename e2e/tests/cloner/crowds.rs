@@ -167,3 +167,52 @@ async fn what_must_not_run_without_a_copy_is_refused_until_there_is_one() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_registry_that_takes_connections_and_says_nothing_is_not_waited_for() {
+    let cluster = Cluster::from_env().await.unwrap();
+    let registry = Private::start_open(&cluster).await.unwrap();
+    registry
+        .client()
+        .push("team/app", "1", &image(&cluster))
+        .unwrap();
+    let way = Turnstile::before(&registry.address).await.unwrap();
+    way.open();
+    let far = format!("{}/team/app:1", way.address);
+    let short = json!({
+        "webhook.timeoutSeconds": 3, "settings.originalFresh": "0s", "replicas": 1,
+    });
+    with_cloner(
+        "cloner-outage",
+        &[&way.address],
+        short,
+        async |cloner, space| {
+            let place = format!(
+                "{}/{}/team/app:1",
+                cloner.prefix,
+                way.address.replace(':', "__")
+            );
+            let made = create::<Deployment>(space, deployment("before", &far, 0))
+                .await
+                .unwrap();
+            let copy = texts(&made, &[TEMPLATE]);
+            are_copies(&copy, std::slice::from_ref(&place)).unwrap();
+            way.fall_silent();
+            let mut took = Vec::new();
+            for name in ["first", "second", "third"] {
+                let began = std::time::Instant::now();
+                let made = create::<Deployment>(space, deployment(name, &far, 0))
+                    .await
+                    .unwrap();
+                assert_eq!(texts(&made, &[TEMPLATE]), copy, "{name}");
+                took.push(began.elapsed());
+            }
+            println!("figure: with a registry that says nothing: copies given after {took:.2?}");
+            assert!(
+                took.iter().all(|it| *it < Duration::from_secs(3)),
+                "{took:?}"
+            );
+        },
+    )
+    .await;
+}

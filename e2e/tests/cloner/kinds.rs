@@ -90,11 +90,13 @@ impl Edition<'_> {
             found.push((kind.to_owned(), texts(&made, &[TEMPLATE]).remove(0)));
         }
         let is_suspended = replicas == 0;
-        let mut job = self.job_spec("job");
-        job["suspend"] = json!(is_suspended);
-        let job = json!({"metadata": {"name": format!("{}-job", self.word)}, "spec": job});
+        let job = json!({
+            "metadata": {"name": format!("{}-job", self.word)}, "spec": self.job_spec("job"),
+        });
         let made = create::<Job>(space, job).await?;
-        found.push(("job".to_owned(), texts(&made, &[TEMPLATE]).remove(0)));
+        // Its template can never change: it is left alone, and its pods are not.
+        ensure!(texts(&made, &[TEMPLATE]) == [self.image("job")], "{made}");
+        found.push(("job".to_owned(), self.image_of_job().await));
         let cron = json!({
             "metadata": {"name": format!("{}-cronjob", self.word)},
             "spec": {"schedule": "* * * * *", "suspend": is_suspended, "jobTemplate": {"spec": self.job_spec("cronjob")}},
@@ -103,6 +105,18 @@ impl Edition<'_> {
         let template = format!("/spec/jobTemplate{TEMPLATE}");
         found.push(("cronjob".to_owned(), texts(&made, &[&template]).remove(0)));
         Ok(found)
+    }
+
+    /// The image of the Job's pod.
+    async fn image_of_job(&self) -> String {
+        eventually("the Job has a pod", async || {
+            let job = format!("batch.kubernetes.io/job-name={}-job", self.word);
+            let params = ListParams::default().labels(&job);
+            let pods = self.space.api::<Pod>().list(&params).await?.items;
+            let pod = pods.into_iter().next().context("none")?;
+            anyhow::Ok(texts(&json!(pod), &["/spec/containers/0/image"]).remove(0))
+        })
+        .await
     }
 
     async fn create_pod(&self) -> Result<Vec<(String, String)>> {

@@ -13,7 +13,7 @@ use kip_e2e::lab::space::is_ready;
 use kip_e2e::lab::{Cloner, Cluster, Private, eventually, eventually_within};
 use kube::Api;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::load::Load;
@@ -72,6 +72,39 @@ async fn certificates_are_renewed_and_no_request_fails() {
             let pods = cloner.pods().await.unwrap();
             let restarts: i32 = pods.iter().map(kip_e2e::lab::space::restarts).sum();
             assert_eq!(restarts, 0);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_empties_is_filled_again_and_no_request_fails() {
+    let cluster = Cluster::from_env().await.unwrap();
+    let registry = Private::start_open(&cluster).await.unwrap();
+    let image = push(&cluster, &registry, "team/app:1");
+    with_cloner(
+        "cloner-emptied",
+        &[&registry.address],
+        json!({}),
+        async |cloner, space| {
+            let place = cloner.place(&registry, "team/app:1");
+            let before = certificates(cloner).await.unwrap();
+            let load = Load::start(space, &image, &place, 4);
+            let secrets: Api<Secret> = cloner.space.api();
+            for name in ["certificates", "proofs"] {
+                let name = format!("{}-{name}", cloner.name);
+                let empty = Patch::Merge(json!({"data": null}));
+                let params = PatchParams::default();
+                secrets.patch(&name, &params, &empty).await.unwrap();
+            }
+            eventually("it is filled again", async || {
+                let now = certificates(cloner).await?;
+                ensure!(now["shown"] == before["shown"], "another one is shown");
+                Ok(())
+            })
+            .await;
+            let sum = load.end().await;
+            assert_eq!((sum.unchanged, sum.refused), (0, 0), "{sum:?}");
         },
     )
     .await;

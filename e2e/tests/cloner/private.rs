@@ -156,6 +156,16 @@ async fn copies_in_a_registry_with_a_password_are_written_with_one_and_pods_get_
                 image,
                 "without credentials there is no copy"
             );
+            let debug_of = async |name: &str| {
+                let mut debug = crate::setup::container("debug", &image);
+                // Resources of such a container are not allowed.
+                debug.as_object_mut().unwrap().remove("resources");
+                let patch = Patch::Strategic(json!({"spec": {"ephemeralContainers": [debug]}}));
+                let pods: Api<Pod> = space.api();
+                let params = PatchParams::default();
+                let pod = pods.patch_ephemeral_containers(name, &params, &patch).await;
+                texts(&json!(pod.unwrap()), &["/spec/ephemeralContainers/0/image"]).remove(0)
+            };
             // They come while it runs, with a line break at the end, as editors leave one.
             let login = json!({
                 "metadata": {"name": "registry-auth"},
@@ -186,6 +196,9 @@ async fn copies_in_a_registry_with_a_password_are_written_with_one_and_pods_get_
                 "the secret is added to what was there"
             );
             let name = texts(&made, &["/metadata/name"]).remove(0);
+            // What is there already can get no secret any more, and must not name what it cannot pull.
+            assert_eq!(debug_of("before").await, image);
+            are_copies(&[debug_of(&name).await], std::slice::from_ref(&place)).unwrap();
             eventually("the pod runs", async || {
                 let pod = space.api::<Pod>().get(&name).await?;
                 ensure!(is_ready(&pod), "{:?}", pod.status);

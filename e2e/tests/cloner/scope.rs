@@ -49,21 +49,11 @@ async fn some_are_left_alone_and_the_audit_log_says_why() {
                 .unwrap();
             assert_eq!(texts(&never, &[IMAGE]), [image.as_str()]);
             assert_eq!(texts(&auto, &[IMAGE]), ["auto"]);
-            // Where it does not take part, and in kube-system whatever its label.
+            // Where it does not take part.
             let other = space.another("other").await.unwrap();
             let there = create::<Deployment>(&other, deployment("there", &image, 0)).await;
             other.remove().await;
             assert_eq!(texts(&there.unwrap(), &[TEMPLATE]), [image.as_str()]);
-            let system: Api<Deployment> = Api::namespaced(cluster.client.clone(), "kube-system");
-            let dry = PostParams {
-                dry_run: true,
-                ..PostParams::default()
-            };
-            let object: Deployment =
-                serde_json::from_value(deployment("system", &image, 0)).unwrap();
-            let made = system.create(&dry, &object).await.unwrap();
-            let made = serde_json::to_value(made).unwrap();
-            assert_eq!(texts(&made, &[TEMPLATE]), [image.as_str()]);
             eventually("the audit log says why", async || {
                 let annotations: Vec<Value> = log
                     .requests()?
@@ -167,6 +157,84 @@ async fn only_pods_are_rewritten_where_templates_belong_to_somebody_else() {
                 are_copies(&images, std::slice::from_ref(&place))
             })
             .await;
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn kube_system_is_left_alone_though_it_is_chosen() {
+    let cluster = Cluster::from_env().await.unwrap();
+    let registry = Private::start_open(&cluster).await.unwrap();
+    let image = push(&cluster, &registry, "team/app:1");
+    with_cloner(
+        "cloner-system",
+        &[&registry.address],
+        json!({}),
+        async |cloner, space| {
+            let chosen = json!([{
+                "key": "kubernetes.io/metadata.name", "operator": "In", "values": ["kube-system", space.name],
+            }]);
+            let edit = json!({"webhook.namespaceSelector": {"matchExpressions": chosen}});
+            cloner.upgrade(edit).await.unwrap();
+            let dry = PostParams {
+                dry_run: true,
+                ..PostParams::default()
+            };
+            let object: Deployment = serde_json::from_value(deployment("app", &image, 0)).unwrap();
+            let made = async |namespace: &str| {
+                let api: Api<Deployment> = Api::namespaced(cluster.client.clone(), namespace);
+                let made = api.create(&dry, &object).await.unwrap();
+                texts(&json!(made), &[TEMPLATE])
+            };
+            assert_eq!(made("kube-system").await, [image.as_str()]);
+            let place = cloner.place(&registry, "team/app:1");
+            are_copies(&made(&space.name).await, &[place]).unwrap();
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_tag_that_has_moved_is_followed_only_where_it_is_always_pulled() {
+    let cluster = Cluster::from_env().await.unwrap();
+    let registry = Private::start_open(&cluster).await.unwrap();
+    let image = push(&cluster, &registry, "team/app:1");
+    let now = json!({"settings.originalFresh": "0s"});
+    with_cloner(
+        "cloner-moved",
+        &[&registry.address],
+        now,
+        async |_, space| {
+            let with = |name: &str, policy: &str| {
+                let mut object = deployment(name, &image, 0);
+                object["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] =
+                    json!(policy);
+                object
+            };
+            let (pinned, followed) = (with("pinned", "IfNotPresent"), with("followed", "Always"));
+            let mut first = Vec::new();
+            for object in [&pinned, &followed] {
+                let made = create::<Deployment>(space, object.clone()).await.unwrap();
+                first.extend(texts(&made, &[TEMPLATE]));
+            }
+            assert_eq!(first[0], first[1]);
+            push(&cluster, &registry, "team/app:1");
+            let api: Api<Deployment> = space.api();
+            let mut again = Vec::new();
+            for (name, object) in [("pinned", pinned), ("followed", followed)] {
+                let mut object = object;
+                object["apiVersion"] = json!("apps/v1");
+                object["kind"] = json!("Deployment");
+                let params = PatchParams::apply("somebody").force();
+                let applied = api
+                    .patch(name, &params, &Patch::Apply(&object))
+                    .await
+                    .unwrap();
+                again.extend(texts(&json!(applied), &[TEMPLATE]));
+            }
+            assert_eq!(again[0], first[0], "who applies it again means the same");
+            assert_ne!(again[1], first[1], "what the tag stands for now");
         },
     )
     .await;

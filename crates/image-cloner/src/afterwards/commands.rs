@@ -1,13 +1,10 @@
 //! The commands, from the cluster to what is printed.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
-use kip_image::Reference;
 use kube::Client;
 
 use super::hosts::{self, First};
-use super::{Running, Where, mirror, report, running};
+use super::{All, Where, mirror, report, running};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::proofs::Proofs;
@@ -36,7 +33,7 @@ pub async fn mirror_all(
             .as_ref()
             .map_or_else(|_| Proofs::new(&[]), Proofs::copy),
     )?;
-    let images = images(&client, at, &service).await?;
+    let images = all(&client, at, &service).await?.originals;
     let failed = mirror::mirror(&service, images, config.copies_at_once, tell).await;
     match known {
         Ok(_) => remembering.share(&service.originals).await,
@@ -55,8 +52,8 @@ pub async fn mirror_all(
 pub async fn report_all(config: &Config, at: &Where) -> anyhow::Result<Vec<report::Entry>> {
     let (client, _) = run::cluster().await?;
     let service = service(config, Proofs::new(&[]))?;
-    let images = images(&client, at, &service).await?;
-    Ok(report::report(&service.copier, images, LOOKS).await)
+    let all = all(&client, at, &service).await?;
+    Ok(report::report(&service.copier, all, LOOKS).await)
 }
 
 /// What tells containerd where the copies of these registries are.
@@ -81,11 +78,7 @@ fn service(config: &Config, proofs: Proofs) -> anyhow::Result<Service> {
     Ok(run::service(config, proofs, &Metrics::default())?.0)
 }
 
-async fn images(
-    client: &Client,
-    at: &Where,
-    service: &Service,
-) -> anyhow::Result<BTreeMap<Reference, Running>> {
-    let images = running(client, at, &service.scope, &service.naming).await;
-    images.context("the pods cannot be listed")
+async fn all(client: &Client, at: &Where, service: &Service) -> anyhow::Result<All> {
+    let all = running(client, at, &service.scope, &service.naming).await;
+    all.context("the pods cannot be listed")
 }

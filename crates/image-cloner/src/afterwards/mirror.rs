@@ -93,10 +93,15 @@ async fn copied(
             digest: digest.clone(),
             credentials: reader.credentials.clone().into(),
         };
-        match service.copier.copy_of(source).await {
+        match service.copier.copy_of(source.clone()).await {
             Ok(copy) => {
                 service.originals.note(original, &digest, &reader);
-                done = Ok(copy);
+                // Once is enough: it is the same copy.
+                let mended = match done {
+                    Ok(_) => Ok(false),
+                    Err(_) => service.copier.mend(&source).await,
+                };
+                done = mended.map(|_| copy).map_err(|error| words::of(&error));
             }
             Err(error) => done = done.map_err(|_| words::of(&error)),
         }

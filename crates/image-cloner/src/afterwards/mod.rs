@@ -7,4 +7,4 @@ pub mod mirror;
 pub mod report;
 mod running;
 
-pub use self::running::{Running, Where, running};
+pub use self::running::{All, Running, Where, running};

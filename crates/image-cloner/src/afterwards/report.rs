@@ -1,13 +1,13 @@
 //! Says which running images have a copy.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use futures::future::Either;
 use futures::{StreamExt as _, stream};
 use kip_image::Reference;
 use serde::Serialize;
 
-use super::Running;
+use super::{All, Running};
 use crate::copies::Copier;
 use crate::words;
 
@@ -43,20 +43,36 @@ pub enum State {
 }
 
 /// Looks for the copies of all of them, several at a time. Those without one come first.
-pub async fn report(
-    copier: &Copier,
-    images: BTreeMap<Reference, Running>,
-    at_once: usize,
-) -> Vec<Entry> {
-    let looks = images
+pub async fn report(copier: &Copier, all: All, at_once: usize) -> Vec<Entry> {
+    let originals = all
+        .originals
         .into_iter()
-        .map(async |(image, running)| entry(copier, &image, running).await);
-    let mut entries: Vec<Entry> = stream::iter(looks)
-        .buffer_unordered(at_once)
-        .collect()
-        .await;
+        .map(|it| Either::Left(async move { entry(copier, &it.0, it.1).await }));
+    let named = all
+        .copies
+        .into_iter()
+        .map(|it| Either::Right(async move { itself(copier, &it.0, it.1).await }));
+    let looks = stream::iter(originals.chain(named)).buffer_unordered(at_once);
+    let mut entries: Vec<Entry> = looks.collect().await;
     entries.sort_by(|a, b| (a.state, &a.image).cmp(&(b.state, &b.image)));
     entries
+}
+
+/// A copy that runs under its own name.
+async fn itself(copier: &Copier, copy: &Reference, running: Running) -> Entry {
+    let found = copier.is_there(copy).await;
+    Entry {
+        image: copy.to_string(),
+        namespaces: running.namespaces.into_iter().collect(),
+        pods: running.pods,
+        state: match found {
+            Ok(true) => State::There,
+            Ok(false) => State::Missing,
+            Err(_) => State::Unknown,
+        },
+        copy: matches!(found, Ok(true)).then(|| copy.to_string()),
+        error: found.err().map(|error| words::of(&error)),
+    }
 }
 
 async fn entry(copier: &Copier, image: &Reference, running: Running) -> Entry {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::naming::Naming;
 use crate::review::{GroupKind, Operation, Request};
-use crate::scope::Scope;
+use crate::scope::{Left, Scope};
 use crate::secrets::Secrets;
 use crate::service::PodSecrets;
 
@@ -37,6 +37,15 @@ pub struct Running {
     pub secrets: Vec<Arc<PodSecrets>>,
 }
 
+/// All that runs.
+#[derive(Debug, Clone, Default)]
+pub struct All {
+    /// Images that are to have copies.
+    pub originals: BTreeMap<Reference, Running>,
+    /// Copies.
+    pub copies: BTreeMap<Reference, Running>,
+}
+
 /// So many pods are read at a time.
 const PAGE: u32 = 250;
 
@@ -49,7 +58,7 @@ pub async fn running(
     at: &Where,
     scope: &Scope,
     naming: &Naming,
-) -> Result<BTreeMap<Reference, Running>, kube::Error> {
+) -> Result<All, kube::Error> {
     let api: Api<Pod> = match at {
         Where::Namespace(name) => Api::namespaced(client.clone(), name),
         Where::Everywhere => Api::all(client.clone()),
@@ -60,7 +69,7 @@ pub async fn running(
         kinds: crate::workload::KINDS.to_vec(),
         ..scope.clone()
     };
-    let mut all = BTreeMap::new();
+    let mut all = All::default();
     let mut params = ListParams::default().limit(PAGE);
     loop {
         let page = api.list(&params).await?;
@@ -74,26 +83,30 @@ pub async fn running(
     }
 }
 
-async fn add(
-    all: &mut BTreeMap<Reference, Running>,
-    pod: &Pod,
-    scope: &Scope,
-    naming: &Naming,
-    secrets: &Secrets,
-) {
+async fn add(all: &mut All, pod: &Pod, scope: &Scope, naming: &Naming, secrets: &Secrets) {
     let Some(request) = request(pod) else {
         return;
     };
     let Ok(task) = scope.task(&request, naming) else {
         return;
     };
+    let mut seen = BTreeSet::new();
+    let left = task.left.into_iter();
+    for (pointer, _) in left.filter(|(_, left)| *left == Left::Copy) {
+        let image = request.object.pointer(&pointer).and_then(Value::as_str);
+        let copy = image.and_then(|image| Reference::parse(image).ok());
+        if let Some(copy) = copy.filter(|copy| seen.insert(copy.clone())) {
+            let running = all.copies.entry(copy).or_default();
+            running.namespaces.insert(request.namespace.clone());
+            running.pods += 1;
+        }
+    }
     if task.wanted.is_empty() {
         return;
     }
     let secrets = secrets.of(&request).await;
-    let mut seen = BTreeSet::new();
     for wanted in task.wanted {
-        let running = all.entry(wanted.reference.clone()).or_default();
+        let running = all.originals.entry(wanted.reference.clone()).or_default();
         running.digests.extend(digests(pod, &wanted.pointer));
         if !seen.insert(wanted.reference) {
             continue;

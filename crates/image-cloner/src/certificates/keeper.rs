@@ -118,9 +118,11 @@ impl Keeper {
     ) -> Result<(Certificates, Option<rustls::sign::CertifiedKey>), KeeperError> {
         let (mut read, certificates) = self.read().await?;
         let is_new = certificates.is_none();
-        let mut now = match certificates {
-            Some(certificates) => certificates,
-            None => Certificates::new(&self.order, SystemTime::now())?,
+        let mut now = match (certificates, before) {
+            (Some(certificates), _) => certificates,
+            // Somebody has emptied the Secret: what all show and trust is written into it again.
+            (None, Some(before)) => before.clone(),
+            (None, None) => Certificates::new(&self.order, SystemTime::now())?,
         };
         let is_changed = now.go_on(&self.order, SystemTime::now())?;
         if is_new || is_changed {

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::{Authority, Leaf, MakeError, Order, seconds};
 
 /// Clocks of other machines may be behind by so much.
-const SKEW: Duration = Duration::from_secs(3600);
+pub(super) const SKEW: Duration = Duration::from_secs(3600);
 
 pub(super) fn pair(order: &Order, now: SystemTime) -> Result<(Leaf, Authority), MakeError> {
     let until = now + order.lifetime;
@@ -41,6 +41,7 @@ pub(super) fn pair(order: &Order, now: SystemTime) -> Result<(Leaf, Authority), 
         certificate: certificate.pem(),
         key: key.serialize_pem(),
         names: order.names.clone(),
+        made: seconds(now),
         until: seconds(until),
     };
     let authority = Authority {

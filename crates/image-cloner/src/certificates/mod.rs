@@ -39,6 +39,8 @@ pub struct Leaf {
     pub key: String,
     /// The names that it is for.
     pub names: Vec<String>,
+    /// When it was made, in seconds since 1970.
+    pub made: u64,
     /// When it ends, in seconds since 1970.
     pub until: u64,
 }
@@ -122,7 +124,9 @@ impl Certificates {
         let before = self.clone();
         let at = seconds(now);
         self.authorities.retain(|it| it.until > at);
-        let is_wrong = self.shown.names != order.names || self.shown.until <= at;
+        // One from the future is of a machine whose clock was wrong, and counts for nobody yet.
+        let is_from_now = self.shown.made <= seconds(now + make::SKEW);
+        let is_wrong = self.shown.names != order.names || self.shown.until <= at || !is_from_now;
         if is_wrong {
             // It is of no use to anybody: there is nothing to wait for.
             let (leaf, authority) = make::pair(order, now)?;
@@ -130,11 +134,10 @@ impl Certificates {
             self.shown = leaf;
             self.next = None;
         }
-        if self
-            .next
-            .as_ref()
-            .is_some_and(|it| it.leaf.names != order.names)
-        {
+        let is_other = |next: &Next| {
+            next.leaf.names != order.names || next.leaf.made > seconds(now + make::SKEW)
+        };
+        if self.next.as_ref().is_some_and(is_other) {
             self.next = None;
         }
         let is_public = |next: &Next| {

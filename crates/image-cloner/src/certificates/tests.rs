@@ -143,3 +143,17 @@ fn long_names_of_services_get_a_certificate() {
     let order = Order::for_service(&"s".repeat(63), &"n".repeat(63), 90 * DAY);
     Certificates::new(&order, start()).unwrap();
 }
+
+#[test]
+fn one_of_a_machine_whose_clock_was_wrong_is_replaced_by_the_others() {
+    let mut certificates = Certificates::new(&order(), start() + 200 * DAY).unwrap();
+    assert!(certificates.go_on(&order(), start()).unwrap());
+    assert!(is_trusted(
+        &certificates.bundle(),
+        &certificates.shown,
+        start()
+    ));
+    // A clock that is a little ahead harms nothing.
+    let mut ahead = Certificates::new(&order(), start() + make::SKEW / 2).unwrap();
+    assert!(!ahead.go_on(&order(), start()).unwrap());
+}

@@ -29,6 +29,8 @@ pub struct Config {
     pub auth_dir: PathBuf,
     /// `REFERRERS`
     pub referrers: bool,
+    /// `MAX_IMAGE_SIZE`, in bytes
+    pub max_image_size: Option<u64>,
     /// What is left alone.
     pub scope: Scope,
     /// What is answered.
@@ -158,6 +160,12 @@ impl Config {
                 true,
                 values::boolean,
             ),
+            max_image_size: it.read(
+                "MAX_IMAGE_SIZE",
+                settings.max_image_size.as_ref(),
+                None,
+                |text| values::bytes(text).map(Some),
+            ),
             scope: scope(&mut it, settings),
             rules: rules(&mut it, settings),
             unproven: it.read(
@@ -201,6 +209,12 @@ impl Config {
             logging: logging(&mut it, settings),
             registry,
         };
+        if config.scheme == Scheme::Legacy && config.unproven == Unproven::Give {
+            let wrong =
+                "does not go with NAMING=legacy: the copy of that name may be another image's";
+            it.problems
+                .take::<()>("UNPROVEN", "give", Err(wrong.to_owned()));
+        }
         let mut config = config;
         config.rules.secret_in_templates = !config.scope.kinds.iter().any(|kind| kind.is_pod());
         if it.problems.0.is_empty() {
@@ -210,11 +224,24 @@ impl Config {
         }
     }
 
+    /// Whether the names of copies begin with the user's, which all replicas must know.
+    pub fn needs_user(&self) -> bool {
+        !self.registry.trim_end_matches('/').contains('/')
+    }
+
     /// The names of copies, for this user of the registry.
     ///
     /// # Errors
     /// Docker Hub has no images but a user's.
     pub fn naming(&self, user: &str) -> Result<Naming, Problems> {
+        if self.needs_user() && user.is_empty() {
+            let wrong = "has no path, so that names of copies begin with the user's name, and AUTH_DIR has none";
+            return Err(Problems(vec![Problem {
+                variable: "REGISTRY",
+                value: self.registry.clone(),
+                wrong: wrong.to_owned(),
+            }]));
+        }
         Naming::new(&self.registry, user, self.scheme).map_err(|error| {
             Problems(vec![Problem {
                 variable: "REGISTRY",

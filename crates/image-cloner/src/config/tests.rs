@@ -20,6 +20,7 @@ fn what_is_unset_is_as_the_table_says() {
     assert_eq!(config.scope.kinds.len(), 8);
     assert!(config.scope.namespaces.contains("kube-node-lease"));
     assert_eq!(config.reach.private, Some(BTreeSet::new()));
+    assert_eq!(config.max_image_size, None);
     assert_eq!(config.copies_at_once, 8);
     assert_eq!(config.copy_fresh, Duration::from_secs(600));
     assert_eq!(config.own.proof_secret, "image-cloner-proofs");
@@ -47,6 +48,7 @@ fn everything_that_is_wrong_is_said_at_once_with_an_example() {
         ("AUTH_DIR", "auth"),
         ("PULL_SECRET", "Not_A_Name"),
         ("REFERRERS", "yes"),
+        ("MAX_IMAGE_SIZE", "20GB"),
         ("KINDS", "Deployment;Node"),
         ("ON_TIMEOUT", "wait"),
         ("ON_FAILURE", "ignore"),
@@ -106,4 +108,43 @@ fn private_addresses_may_be_allowed_to_all() {
         .reach
         .private;
     assert_eq!(private, None);
+}
+
+#[test]
+fn names_of_a_user_need_one_and_a_path_needs_none() {
+    for (registry, needs) in [
+        ("r.example", true),
+        ("r.example/", true),
+        ("r.example/a", false),
+    ] {
+        let config = config(&[("REGISTRY", registry)]).unwrap();
+        assert_eq!(config.naming("").is_err(), needs, "{registry}");
+        assert!(config.naming("bob").is_ok());
+    }
+}
+
+#[test]
+fn names_that_collide_are_given_to_nobody_without_a_proof() {
+    let both = [("NAMING", "legacy"), ("UNPROVEN", "give")];
+    let problems = config(&both).unwrap_err().to_string();
+    assert!(
+        problems.contains("does not go with NAMING=legacy"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn sizes_are_as_kubernetes_writes_them() {
+    for (text, bytes) in [
+        ("1000", 1000),
+        ("2Ki", 2048),
+        ("3Gi", 3 << 30),
+        ("1Ti", 1 << 40),
+    ] {
+        let config = config(&[("MAX_IMAGE_SIZE", text)]).unwrap();
+        assert_eq!(config.max_image_size, Some(bytes), "{text}");
+    }
+    for text in ["0", "-1", "1.5Gi", "99999999999999999999", "17000000Ti"] {
+        assert!(config(&[("MAX_IMAGE_SIZE", text)]).is_err(), "{text}");
+    }
 }

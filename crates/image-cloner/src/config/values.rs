@@ -46,6 +46,19 @@ pub(super) fn number(text: &str, most: usize) -> Result<usize, String> {
     number.ok_or_else(|| format!("is no number from 1 to {most}"))
 }
 
+/// A number of bytes, as Kubernetes writes it.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40)];
+    let of = |(unit, shift): (&str, u32)| Some((text.strip_suffix(unit)?, shift));
+    let (number, shift) = units.into_iter().find_map(of).unwrap_or((text, 0));
+    let bytes = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|it| it.checked_mul(1 << shift));
+    let bytes = bytes.filter(|it| *it > 0);
+    bytes.ok_or_else(|| "is no number of bytes".to_owned())
+}
+
 /// Registries as references name them.
 pub(super) fn registries(text: &str) -> Result<BTreeSet<String>, String> {
     entries(text)

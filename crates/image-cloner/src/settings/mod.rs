@@ -20,6 +20,7 @@ pub struct Settings {
     pub auth_dir: Option<String>,
     pub pull_secret: Option<String>,
     pub referrers: Option<String>,
+    pub max_image_size: Option<String>,
     pub kinds: Option<String>,
     pub on_timeout: Option<String>,
     pub on_failure: Option<String>,

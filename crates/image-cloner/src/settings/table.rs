@@ -69,6 +69,12 @@ pub const VARIABLES: &[Variable] = &[
         "Whether signatures, attestations and lists of contents are copied with an image: its referrers, and cosign's tags",
     ),
     it(
+        "MAX_IMAGE_SIZE",
+        "(none)",
+        "20Gi",
+        "No larger image is copied: of all its platforms together, compressed; in bytes, or with `Ki`, `Mi`, `Gi`, `Ti`",
+    ),
+    it(
         "KINDS",
         "templates",
         "pods",

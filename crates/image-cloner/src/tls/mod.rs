@@ -149,7 +149,14 @@ pub async fn serve(
                 return;
             };
             let _place = place;
-            let mut builder = Builder::new(TokioExecutor::new());
+            // By what was agreed on: to find it out from what comes first would wait for that without end.
+            let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let builder = Builder::new(TokioExecutor::new());
+            let mut builder = if is_h2 {
+                builder.http2_only()
+            } else {
+                builder.http1_only()
+            };
             builder
                 .http1()
                 .timer(TokioTimer::new())

@@ -192,6 +192,7 @@ fn scope() -> Scope {
 #[test]
 fn whatever_comes_is_answered_and_keeps_to_the_laws() {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     let app = app(scope());
