@@ -22,6 +22,9 @@ mod templates;
 
 use std::collections::BTreeMap;
 
+/// The chart that the templates stand beside.
+const CHART: &str = "../deploy/helm";
+
 use kip_daemon::config::Config;
 use kip_daemon::settings::{Settings, VARIABLES, unknown_keys};
 use kip_e2e::template::Error;

@@ -176,13 +176,15 @@ async fn copies_in_a_registry_with_a_password_are_written_with_one_and_pods_get_
                 "{prefix}/{}/team/app:1",
                 originals.address.replace(':', "__")
             );
-            let made = eventually("there is a copy", async || {
-                let name = format!("app-{}", cluster.unique());
-                let made = pod(space, &name, &image, &["other"]).await?;
-                are_copies(&[found(&made)], std::slice::from_ref(&place))?;
-                anyhow::Ok(made)
+            eventually("all replicas have heard of them", async || {
+                let logs = cloner.logs().await;
+                let has_heard = |log: &String| log.contains("credentials have changed");
+                ensure!(logs.values().all(has_heard), "{logs:?}");
+                Ok(())
             })
             .await;
+            let made = pod(space, "app", &image, &["other"]).await.unwrap();
+            are_copies(&[found(&made)], std::slice::from_ref(&place)).unwrap();
             let names = texts(
                 &made,
                 &[
