@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Prints the figures of the README, measured now on this machine. The cluster that it makes is removed again.
+# Prints the figures of the README and of docs/image-cloner.md, measured now on this machine. The cluster that it makes is removed again.
 # KIP_SOAK_MINUTES=30 measures the daemon's memory over so many refreshes, one a minute; else over ten, 5 s apart.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if [ ! -x bin/kip-daemon ] || [ ! -x bin/kip-sleep ]; then hack/build.sh; fi
+if [ ! -x bin/kip-daemon ] || [ ! -x bin/kip-sleep ] || [ ! -x bin/image-cloner ]; then hack/build.sh; fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -23,3 +23,4 @@ printf 'programs: %s, Kubernetes %s\n' "$(rustc --version | cut -d' ' -f1,2)" \
 grep -o 'figure: .*' "$log"
 
 hack/bench/image.sh
+hack/bench/cloner.sh

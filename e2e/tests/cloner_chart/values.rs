@@ -84,6 +84,7 @@ fn other(path: &str, value: &Value) -> Value {
         | "settings.copyFresh"
         | "settings.proofLifetime"
         | "settings.certificateLifetime" => json!("7h"),
+        "settings.maxImageSize" => json!("7Gi"),
         "settings.logFormat" => json!("json"),
         "settings.logLevel" => json!("debug"),
         "webhook.failurePolicy" => json!("Fail"),
