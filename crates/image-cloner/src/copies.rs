@@ -1,16 +1,22 @@
 //! Copies of images, each made once however many ask for it, and made to its end though nobody waits any more.
 
+mod error;
+mod pace;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kip_image::{Digest, ParseError, Reference};
-use kip_registry::{Client, Copied, Credential, Kind, Options, Place, Progress, copy};
+use kip_image::{Digest, Reference};
+use kip_registry::{Client, Copied, Credential, Kind, Options, Place, copy};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+pub use self::error::CopyError;
+use self::error::of;
+use self::pace::Pace;
 use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::words;
@@ -37,41 +43,6 @@ pub struct Source {
     pub digest: Digest,
     /// Who may read it, tried in order.
     pub credentials: Arc<[Credential]>,
-}
-
-/// Why there is no copy. It is told to all who have asked.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CopyError {
-    /// There is no name for it.
-    #[error("there is no name for the copy: {0}")]
-    Name(ParseError),
-    /// A registry does not do its part.
-    #[error("{words}")]
-    Registry {
-        /// What has happened.
-        kind: Kind,
-        /// The same in plain words, with its causes.
-        words: String,
-    },
-    /// Another image has its name. Only legacy names collide.
-    #[error(
-        "{place} is the copy of another image ({found}), and is not overwritten (NAMING=legacy)"
-    )]
-    Taken {
-        /// The name.
-        place: Reference,
-        /// What is there.
-        found: Digest,
-    },
-    /// It has ended without a result.
-    #[error("the copy has broken off")]
-    BrokenOff,
-    /// It takes too long.
-    #[error("the copy takes more than an hour")]
-    TooSlow,
-    /// Too many are being made.
-    #[error("too many copies are waiting")]
-    Busy,
 }
 
 /// The copy's name, with tag and digest.
@@ -190,7 +161,7 @@ impl Copier {
             thorough: true,
             ..self.0.settings.options.clone()
         };
-        let copied = self.0.try_bring(&place, source, &options).await;
+        let copied = self.0.paced(&place, source, &options).await?;
         let copied = copied.map_err(|error| of(&error))?;
         Ok(copied.manifests > 0 || copied.copied > 0)
     }
@@ -276,8 +247,7 @@ impl Shared {
         let _share = of_one.acquire().await;
         let _slot = self.slots.acquire().await;
         let began = Instant::now();
-        let bringing = self.bring(place, source);
-        let brought = timeout(LONGEST, bringing).await;
+        let brought = timeout(LONGEST, self.bring(place, source)).await;
         let copied = brought.unwrap_or(Err(CopyError::TooSlow))?;
         let took = began.elapsed();
         self.metrics.copy_made(took, copied.bytes);
@@ -337,7 +307,7 @@ impl Shared {
 
     async fn bring(&self, place: &Reference, source: &Source) -> Result<Copied, CopyError> {
         let options = &self.settings.options;
-        let error = match self.try_bring(place, source, options).await {
+        let error = match self.paced(place, source, options).await? {
             Ok(copied) => return Ok(copied),
             Err(error) if !options.referrers && !options.cosign_tags => return Err(of(&error)),
             Err(error) => error,
@@ -348,11 +318,25 @@ impl Shared {
             cosign_tags: false,
             ..options.clone()
         };
-        let copied = self.try_bring(place, source, &alone).await;
+        let copied = self.paced(place, source, &alone).await?;
         let copied = copied.map_err(|error| of(&error))?;
         let error = words::of(&error);
         warn!(original = %source.reference, error, "copied without its signatures and the like");
         Ok(copied)
+    }
+
+    /// Copies, unless that hardly moves.
+    async fn paced(
+        &self,
+        place: &Reference,
+        source: &Source,
+        options: &Options,
+    ) -> Result<Result<Copied, kip_registry::Error>, CopyError> {
+        let motion = Arc::new(Pace::default());
+        tokio::select! {
+            copied = self.try_bring(place, source, options, &motion) => Ok(copied),
+            () = motion.too_slow() => Err(CopyError::TooSlow),
+        }
     }
 
     async fn try_bring(
@@ -360,6 +344,7 @@ impl Shared {
         place: &Reference,
         source: &Source,
         options: &Options,
+        motion: &Arc<Pace>,
     ) -> Result<Copied, kip_registry::Error> {
         let writers = lock(&self.writers).clone();
         let pinned = source.reference.clone().with_digest(source.digest.clone());
@@ -371,7 +356,7 @@ impl Shared {
             reference: place,
             credentials: &writers,
         };
-        copy(&self.client, from, to, options, &Progress::none()).await
+        copy(&self.client, from, to, options, &motion.progress()).await
     }
 
     /// How many copies from one registry are made at the same time: all but one of them.
@@ -384,13 +369,6 @@ impl Shared {
         share
             .or_insert_with(|| Arc::new(Semaphore::new(most)))
             .clone()
-    }
-}
-
-fn of(error: &kip_registry::Error) -> CopyError {
-    CopyError::Registry {
-        kind: error.kind().clone(),
-        words: words::of(error),
     }
 }
 

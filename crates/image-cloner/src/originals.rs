@@ -187,7 +187,8 @@ impl Inner {
                     Kind::Unauthorized { .. } | Kind::Denied { .. } => Original::Denied(Why {
                         words: words.into(),
                     }),
-                    kind if kind.is_transient() || matches!(kind, Kind::RateLimited { .. }) => {
+                    // Only this is about the registry itself: an error or a limit may be about who asks, or for what.
+                    Kind::Unreachable(_) => {
                         let words = self.registries.is_away(registry, words);
                         Original::Gone(Why { words })
                     }

@@ -8,7 +8,7 @@ use image_cloner::answer::{Rules, Without};
 use image_cloner::copies::{Copier, Settings};
 use image_cloner::metrics::Metrics;
 use image_cloner::naming::{Naming, Scheme};
-use image_cloner::originals::{self, Originals};
+use image_cloner::originals::{self, Originals, Reader};
 use image_cloner::proofs::Proofs;
 use image_cloner::review::{self, Answer, Change};
 use image_cloner::scope::Scope;
@@ -217,6 +217,15 @@ async fn a_private_image_is_given_only_to_who_could_read_it() {
         replacement(&stage.pod("team/app:1", &Arc::default(), LONG).await),
         None
     );
+    // What everybody could read is given though it is denied by now: some registries say so of what was deleted.
+    let (digest, name) = (crate::support::reference(given.as_deref().unwrap()), pushed);
+    let (digest, anybody) = (digest.digest().unwrap().clone(), Reader::anybody());
+    let public = Arc::new(service(&stage.client, stage.target.host()));
+    public.originals.note(&name, &digest, &anybody);
+    let private = std::mem::replace(&mut stage.service, public);
+    let to_eve = replacement(&stage.pod("team/app:1", &eve, LONG).await);
+    assert_eq!(to_eve, given);
+    stage.service = private;
     // The registry is away: what was proven counts.
     stage.end_source();
     assert_eq!(
