@@ -52,8 +52,6 @@ pub struct Rules {
     pub on_failure: Without,
     /// The pull secret that pods need for the copies, where they need one.
     pub pull_secret: Option<String>,
-    /// Whether templates get it: where pods are not asked about themselves.
-    pub secret_in_templates: bool,
 }
 
 /// The object that is answered for.
@@ -123,7 +121,7 @@ pub fn answer(object: Object<'_>, task: &Task, outcomes: &[Outcome], rules: &Rul
         answer.refusal = Some(bounded(refusals.join("; "), ANNOTATION));
         answer.changes.clear();
     }
-    // A pod of a template that was rewritten has nothing but copies.
+    // A pod may have nothing but copies, and a template that was rewritten before there was a secret as well.
     let has_copies = task.left.iter().any(|(_, left)| *left == Left::Copy);
     let needs_secret = !answer.changes.is_empty() || (object.kind.is_pod() && has_copies);
     if needs_secret && answer.refusal.is_none() {
@@ -165,7 +163,7 @@ impl Rules {
     /// the account any more.
     pub fn needs_account(&self, kind: Kind, value: &Value) -> bool {
         let names_none = secrets(kind, value).is_none_or(<[Value]>::is_empty);
-        self.pull_secret.is_some() && self.secret_in_templates && !kind.is_pod() && names_none
+        self.pull_secret.is_some() && !kind.is_pod() && names_none
     }
 }
 
@@ -183,13 +181,9 @@ fn has_secret(kind: Kind, value: &Value, name: &str) -> bool {
 fn secret(object: Object<'_>, rules: &Rules) -> Option<Change> {
     let name = rules.pull_secret.as_deref()?;
     let Object { kind, value, .. } = object;
-    // A template's pods get it as they are made.
-    let may_have = if kind.is_pod() {
-        object.operation == Operation::Create
-    } else {
-        rules.secret_in_templates
-    };
-    if !may_have || has_secret(kind, value, name) {
+    // A template has it, so that its pods have it though nobody is asked about them.
+    let is_fixed = kind.is_pod() && object.operation != Operation::Create;
+    if is_fixed || has_secret(kind, value, name) {
         return None;
     }
     let list = format!("{}/imagePullSecrets", kind.pod_spec);

@@ -161,8 +161,7 @@ impl Copier {
             thorough: true,
             ..self.0.settings.options.clone()
         };
-        let copied = self.0.paced(&place, source, &options).await?;
-        let copied = copied.map_err(|error| of(&error))?;
+        let copied = self.0.bring(&place, source, &options).await?;
         Ok(copied.manifests > 0 || copied.copied > 0)
     }
 
@@ -171,9 +170,15 @@ impl Copier {
     /// # Errors
     /// Where the copies' registry does not answer.
     pub async fn is_there(&self, copy: &Reference) -> Result<bool, CopyError> {
+        if self.0.is_fresh(copy) {
+            return Ok(true);
+        }
         let writers = lock(&self.0.writers).clone();
         match self.0.client.resolve(copy, &writers).await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.0.note(copy);
+                Ok(true)
+            }
             Err(error) if *error.kind() == Kind::NotFound => Ok(false),
             Err(error) => Err(of(&error)),
         }
@@ -247,7 +252,7 @@ impl Shared {
         let _share = of_one.acquire().await;
         let _slot = self.slots.acquire().await;
         let began = Instant::now();
-        let brought = timeout(LONGEST, self.bring(place, source)).await;
+        let brought = timeout(LONGEST, self.bring(place, source, &self.settings.options)).await;
         let copied = brought.unwrap_or(Err(CopyError::TooSlow))?;
         let took = began.elapsed();
         self.metrics.copy_made(took, copied.bytes);
@@ -305,11 +310,17 @@ impl Shared {
         written.map(drop).map_err(|error| of(&error))
     }
 
-    async fn bring(&self, place: &Reference, source: &Source) -> Result<Copied, CopyError> {
-        let options = &self.settings.options;
+    async fn bring(
+        &self,
+        place: &Reference,
+        source: &Source,
+        options: &Options,
+    ) -> Result<Copied, CopyError> {
         let error = match self.paced(place, source, options).await? {
             Ok(copied) => return Ok(copied),
             Err(error) if !options.referrers && !options.cosign_tags => return Err(of(&error)),
+            // What may pass is tried again, with all that belongs to the image.
+            Err(error) if error.kind().is_transient() => return Err(of(&error)),
             Err(error) => error,
         };
         // What is beside an image must not be in its way. The blobs are there by now, where it was that.

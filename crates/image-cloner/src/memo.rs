@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 
+/// No answer takes longer.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Remembers.
 pub(crate) struct Memo<K, V> {
     fresh: Duration,
@@ -78,7 +81,8 @@ impl<K: Eq + Hash, V: Clone + Send + Sync + 'static> Memo<K, V> {
 
     fn counts(&self, entry: &Entry<V>) -> bool {
         match entry.answer.peek() {
-            None => true,
+            // One that never comes, since who asked has panicked, is asked for again.
+            None => entry.at.elapsed() < LONGEST,
             Some(answer) => (entry.keeps)(answer) && entry.at.elapsed() < self.fresh,
         }
     }

@@ -41,6 +41,8 @@ pub struct Settings {
 
 /// So many answers are remembered.
 const ANSWERS: usize = 10_000;
+/// So many credentials are tried for an image.
+const CREDENTIALS: usize = 16;
 /// A question takes no longer, with all that is tried again.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -74,7 +76,8 @@ pub struct Why {
 impl Reader {
     /// Who has these pull secrets.
     pub fn new(keyring: &Keyring, reference: &Reference) -> Self {
-        let credentials = Credential::all_for(reference, keyring);
+        let mut credentials = Credential::all_for(reference, keyring);
+        credentials.truncate(CREDENTIALS);
         let parts = credentials.iter().flat_map(|it| match it {
             Credential::Basic { user, password } => ["user", user, password],
             Credential::IdentityToken { token, .. } => ["token", "", token],
@@ -175,8 +178,8 @@ impl Inner {
         };
         let resolved = self.client.resolve(reference, &reader.credentials);
         let Ok(resolved) = timeout(LONGEST, resolved).await else {
-            let words = format!("{registry}: no answer in {} s", LONGEST.as_secs());
-            let words = self.registries.is_away(registry, words);
+            // It may have answered all the time: to one of many credentials after the other.
+            let words = format!("{registry}: no answer in {} s", LONGEST.as_secs()).into();
             return Original::Gone(Why { words });
         };
         match resolved {

@@ -226,6 +226,10 @@ fn before(
     old: &[Found<'_>],
     naming: &Naming,
 ) -> Option<Reference> {
+    // Where names collide the copy may be another image's.
+    if naming.collides() {
+        return None;
+    }
     let same = |it: &&Found<'_>| (it.list, it.name) == (image.list, image.name);
     let copy = Reference::parse(old.iter().find(same)?.image).ok()?;
     let place = naming.place(reference).ok()?;

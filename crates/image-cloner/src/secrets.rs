@@ -11,6 +11,7 @@ use kube::api::Api;
 use serde_json::Value;
 use tracing::warn;
 
+use crate::config::object_name;
 use crate::memo::Memo;
 use crate::review::Request;
 use crate::service::PodSecrets;
@@ -41,6 +42,8 @@ struct Found {
 
 /// Those of so many accounts, or lists of names, are remembered: each may have a megabyte.
 const MOST: usize = 200;
+/// So many of them a pod may have.
+const NAMES: usize = 20;
 /// For so long they are not read again.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -123,7 +126,9 @@ fn named(spec: &Value) -> Vec<String> {
         .into_iter()
         .flatten()
         .filter_map(|secret| secret.get("name")?.as_str());
-    names.map(str::to_owned).collect()
+    // Nobody has checked them yet.
+    let names = names.filter(|name| object_name(name).is_ok());
+    names.take(NAMES).map(str::to_owned).collect()
 }
 
 /// Those that a service account names; `None` where it cannot be read.

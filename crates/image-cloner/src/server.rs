@@ -54,15 +54,20 @@ pub fn router(app: App) -> Router {
     let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
     let clone_image = async move |query: RawQuery, request: HttpRequest| {
         // Held until the answer is there: so long the object is in memory. It is never closed.
-        let _place = if is_large(&request) {
-            Some(large.acquire().await)
-        } else {
-            None
-        };
+        let began = Instant::now();
+        let mut place = None;
+        if is_large(&request) {
+            let Ok(found) = timeout(READING, large.acquire()).await else {
+                return (StatusCode::TOO_MANY_REQUESTS, "too many large requests\n")
+                    .into_response();
+            };
+            place = Some(found);
+        }
+        let _place = place;
         let body = timeout(READING, axum::body::to_bytes(request.into_body(), BODY)).await;
         let body = body.map_err(|_| "it does not come to its end".to_owned());
         match body.and_then(|body| body.map_err(|error| words::of(&error))) {
-            Ok(body) => clone_image(&app, query, &body).await,
+            Ok(body) => clone_image(&app, query, &body, began).await,
             Err(words) => {
                 warn!(words, "a request cannot be read");
                 app.metrics.answered(Answered::Malformed, Duration::ZERO);
@@ -111,8 +116,12 @@ fn readiness(ready: &watch::Receiver<bool>) -> Response {
     }
 }
 
-async fn clone_image(app: &App, RawQuery(query): RawQuery, body: &[u8]) -> Response {
-    let began = Instant::now();
+async fn clone_image(
+    app: &App,
+    RawQuery(query): RawQuery,
+    body: &[u8],
+    began: Instant,
+) -> Response {
     let deadline = began + time_of(query.as_deref());
     let asked = match review::read(body) {
         Ok(asked) => asked,

@@ -2,7 +2,7 @@
 
 mod image;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -102,6 +102,22 @@ impl Service {
         answer::answer(object, &task, &outcomes, &self.rules)
     }
 
+    /// Where the images are that are asked for: all but those whose copy stood there before and still is there, or is not known
+    /// to be gone.
+    async fn asked_for(&self, task: &Task, deadline: Instant) -> BTreeSet<String> {
+        let is_new = task.wanted.iter().map(async |wanted| {
+            let is_new = match &wanted.before {
+                Some(copy) if !wanted.follows => {
+                    let looked = timeout_at(deadline, self.copier.is_there(copy)).await;
+                    matches!(looked, Ok(Ok(false)))
+                }
+                _ => true,
+            };
+            is_new.then(|| wanted.pointer.clone())
+        });
+        join_all(is_new).await.into_iter().flatten().collect()
+    }
+
     /// What came of each image, in the task's order.
     async fn outcomes(
         self: &Arc<Self>,
@@ -110,12 +126,10 @@ impl Service {
         secrets: &PodSecrets,
         deadline: Instant,
     ) -> Vec<Outcome> {
-        // The same image in two containers is one; one whose copy was there is not asked for.
-        let new = task
-            .wanted
-            .iter()
-            .filter(|it| it.before.is_none() || it.follows);
-        let mut distinct: Vec<&Reference> = new.map(|it| &it.reference).collect();
+        let new = self.asked_for(task, deadline).await;
+        // The same image in two containers is one.
+        let wanted = task.wanted.iter().filter(|it| new.contains(&it.pointer));
+        let mut distinct: Vec<&Reference> = wanted.map(|it| &it.reference).collect();
         distinct.sort_unstable();
         distinct.dedup();
         let is_dry = request.dry_run == Some(true);
@@ -137,7 +151,7 @@ impl Service {
         let by_reference: HashMap<&Reference, Outcome> =
             distinct.into_iter().zip(outcomes).collect();
         let of = |wanted: &Wanted| match &wanted.before {
-            Some(copy) if !wanted.follows => Some(Outcome::There(copy.clone())),
+            Some(copy) if !new.contains(&wanted.pointer) => Some(Outcome::There(copy.clone())),
             _ => by_reference.get(&wanted.reference).cloned(),
         };
         task.wanted.iter().filter_map(of).collect()

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use kip_image::Reference;
+use tracing::warn;
 
 use super::Running;
 use crate::copies::Source;
@@ -97,11 +98,13 @@ async fn copied(
             Ok(copy) => {
                 service.originals.note(original, &digest, &reader);
                 // Once is enough: it is the same copy.
-                let mended = match done {
-                    Ok(_) => Ok(false),
-                    Err(_) => service.copier.mend(&source).await,
-                };
-                done = mended.map(|_| copy).map_err(|error| words::of(&error));
+                if done.is_err()
+                    && let Err(error) = service.copier.mend(&source).await
+                {
+                    let error = words::of(&error);
+                    warn!(%copy, error, "what the copy may have lost cannot be brought");
+                }
+                done = Ok(copy);
             }
             Err(error) => done = done.map_err(|_| words::of(&error)),
         }

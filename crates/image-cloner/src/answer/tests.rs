@@ -22,7 +22,6 @@ fn rules(without: Without) -> Rules {
         on_timeout: without,
         on_failure: without,
         pull_secret: None,
-        secret_in_templates: true,
     }
 }
 
@@ -130,23 +129,11 @@ fn the_copy_that_was_there_stays_where_a_new_one_cannot_be_had() {
 }
 
 #[test]
-fn a_template_whose_pods_are_asked_about_gets_no_secret_and_they_do() {
-    let value = json!({"spec": {"template": {"spec": {}}}});
-    let deployment = Kind::of("apps", "Deployment").unwrap();
+fn a_pod_of_a_template_that_was_rewritten_gets_the_secret_for_its_copies() {
     let rules = Rules {
         pull_secret: Some("copies".to_owned()),
-        secret_in_templates: false,
         ..rules(Without::Admit)
     };
-    let template = Object {
-        kind: deployment,
-        account_secrets: None,
-        ..pod(&value)
-    };
-    let answered = answer(template, &task(&["a:1"]), &[there()], &rules);
-    assert_eq!(answered.changes.len(), 1);
-    assert!(!rules.needs_account(deployment, &value));
-    // Its pod has nothing but a copy.
     let mut task = task(&[]);
     task.left = vec![("/spec/containers/0/image".to_owned(), Left::Copy)];
     let value = json!({"spec": {}});

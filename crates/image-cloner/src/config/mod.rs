@@ -12,6 +12,7 @@ use std::time::Duration;
 use tracing::Level;
 
 pub use self::problem::{Problem, Problems};
+pub(crate) use self::values::object_name;
 use crate::answer::{Rules, Without};
 use crate::naming::{Naming, Scheme};
 use crate::scope::Scope;
@@ -215,8 +216,6 @@ impl Config {
             it.problems
                 .take::<()>("UNPROVEN", "give", Err(wrong.to_owned()));
         }
-        let mut config = config;
-        config.rules.secret_in_templates = !config.scope.kinds.iter().any(|kind| kind.is_pod());
         if it.problems.0.is_empty() {
             Ok(config)
         } else {
@@ -326,9 +325,8 @@ fn rules(it: &mut Reading, settings: &Settings) -> Rules {
             without,
         ),
         pull_secret: it.read("PULL_SECRET", settings.pull_secret.as_ref(), None, |text| {
-            values::object_name(text).map(Some)
+            object_name(text).map(Some)
         }),
-        secret_in_templates: false,
     }
 }
 
@@ -360,7 +358,7 @@ fn reach(it: &mut Reading, settings: &Settings) -> Reach {
 
 fn own(it: &mut Reading, settings: &Settings) -> Own {
     let mut name = |name: &'static str, value: &Option<String>| {
-        it.read(name, value.as_ref(), String::new(), values::object_name)
+        it.read(name, value.as_ref(), String::new(), object_name)
     };
     Own {
         service: name("SERVICE_NAME", &settings.service_name),

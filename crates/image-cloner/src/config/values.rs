@@ -113,7 +113,7 @@ pub(super) fn labels(text: &str) -> Result<Vec<(String, String)>, String> {
 /// The name of most objects: a DNS subdomain ([rule]).
 ///
 /// [rule]: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
-pub(super) fn object_name(text: &str) -> Result<String, String> {
+pub(crate) fn object_name(text: &str) -> Result<String, String> {
     let is_part = |part: &str| {
         let is_known = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-');
         !part.is_empty()

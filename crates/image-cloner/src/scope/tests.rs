@@ -209,6 +209,17 @@ fn an_update_knows_the_copy_that_was_there_of_the_same_image() {
 }
 
 #[test]
+fn an_update_to_another_image_of_the_same_legacy_name_is_another_image() {
+    let naming = Naming::new("r.example/copies", "", Scheme::Legacy).unwrap();
+    let mut update = pod(&["ghcr.io/b/app:1"]);
+    update.operation = Operation::Update;
+    let copy = format!("r.example/copies/app:1@sha256:{:064x}", 1);
+    update.old_object = pod(&[&copy]).object;
+    let task = scope().task(&update, &naming).unwrap();
+    assert_eq!(task.wanted[0].before, None);
+}
+
+#[test]
 fn what_is_never_pulled_is_left_alone() {
     let mut request = pod(&["a:1"]);
     request.object["spec"]["containers"][0]["imagePullPolicy"] = json!("Never");

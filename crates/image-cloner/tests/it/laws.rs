@@ -51,7 +51,6 @@ pub(crate) fn rules() -> Rules {
         on_timeout: Without::Admit,
         on_failure: Without::Admit,
         pull_secret: Some(SECRET.to_owned()),
-        secret_in_templates: true,
     }
 }
 
@@ -105,7 +104,6 @@ fn answers(data: &[u8], asked: &Asked, task: &Task, naming: &Naming) {
         on_timeout: Without::Deny,
         on_failure: Without::Deny,
         pull_secret: None,
-        secret_in_templates: true,
     };
     answered(data, asked, task, &some, &strict);
     once(asked, task, patched, naming);

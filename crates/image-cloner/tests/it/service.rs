@@ -122,7 +122,6 @@ pub(crate) fn service(client: &Client, target: &str) -> Service {
             on_timeout: Without::Admit,
             on_failure: Without::Admit,
             pull_secret: None,
-            secret_in_templates: true,
         },
         unproven: Unproven::Keep,
         originals: Originals::new(client.clone(), Proofs::new(b"key"), ASKED),
