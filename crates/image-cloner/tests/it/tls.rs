@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use image_cloner::tls::{CertificateError, Shown, certificate, serve};
+use image_cloner::tls::{CertificateError, Shown, certificate, files, serve};
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -96,4 +96,42 @@ fn what_is_no_certificate_is_refused_by_its_name() {
     let other = two.key.serialize_pem();
     let error = certificate(chain.as_bytes(), other.as_bytes(), names).unwrap_err();
     assert!(matches!(error, CertificateError::Key(_)), "{error}");
+}
+
+#[tokio::test]
+async fn files_that_somebody_renews_are_followed_and_what_is_no_certificate_is_passed_over() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let folder = tempfile::TempDir::new().unwrap();
+    let [chain, key] = NAMES.map(|name| folder.path().join(name));
+    let write = |authority: &Authority| {
+        let leaf = authority.sign(&["127.0.0.1"]);
+        std::fs::write(&chain, leaf.certificate.pem()).unwrap();
+        std::fs::write(&key, leaf.key.serialize_pem()).unwrap();
+    };
+    assert!(files::first(&chain, &key).is_err(), "there is none yet");
+    write(&old);
+    let shown = files::first(&chain, &key).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("https://{}/readyz", listener.local_addr().unwrap());
+    let router = Router::new().route("/readyz", get(async || "OK"));
+    tokio::spawn(serve(
+        listener,
+        shown.clone(),
+        router,
+        std::future::pending(),
+    ));
+    tokio::spawn(files::follow(chain.clone(), key.clone(), shown));
+    let is_shown =
+        async |authority: &Authority| trusting(&[authority]).get(&address).send().await.is_ok();
+    std::fs::write(&chain, "half of").unwrap();
+    assert!(is_shown(&old).await);
+    write(&new);
+    let followed = async {
+        while !is_shown(&new).await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), followed).await;
+    in_time.expect("the new one is shown");
+    assert!(!is_shown(&old).await);
 }
