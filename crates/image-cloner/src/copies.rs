@@ -162,7 +162,8 @@ impl Copier {
             ..self.0.settings.options.clone()
         };
         let copied = self.0.bring(&place, source, &options).await?;
-        Ok(copied.manifests > 0 || copied.copied > 0)
+        // The manifest is written once more under its tag.
+        Ok(copied.manifests > 1 || copied.copied > 0 || copied.mounted > 0)
     }
 
     /// Whether a copy is there by its own name.

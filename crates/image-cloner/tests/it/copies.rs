@@ -53,10 +53,14 @@ impl Stage {
     }
 
     fn copier(&self, scheme: Scheme, fresh: Duration) -> Copier {
+        self.copier_with(scheme, fresh, Options::default())
+    }
+
+    fn copier_with(&self, scheme: Scheme, fresh: Duration, options: Options) -> Copier {
         let prefix = format!("{}/backup", self.target.host());
         let settings = Settings {
             naming: Naming::new(&prefix, "", scheme).unwrap(),
-            options: Options::default(),
+            options,
             at_once: 4,
             fresh,
         };
@@ -216,4 +220,48 @@ async fn what_fails_is_tried_again_by_who_comes_later() {
     );
     copier.set_writers(Arc::new([Credential::basic(USER.0, USER.1)]));
     assert!(copier.copy_of(source).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_clean_up_has_lost_of_a_copy_is_mended() {
+    let stage = Stage::new();
+    let image = image(&[b"one", b"two"], "");
+    stage.source.push("app", "1", &image).await;
+    let copier = stage.copier(Scheme::Path, MINUTE);
+    let source = stage.source("app:1").await;
+    let copy = copier.copy_of(source.clone()).await.unwrap();
+    assert!(!copier.mend(&source).await.unwrap(), "nothing is missing");
+    let blob = &image.blobs[1].digest;
+    let (host, repository) = (stage.target.host(), copy.repository());
+    let address = format!("http://{host}/v2/{repository}/blobs/{blob}");
+    let request = plain_client().delete(&address);
+    let request = request.basic_auth(USER.0, Some(USER.1));
+    assert!(request.send().await.unwrap().status().is_success());
+    assert_eq!(copier.copy_of(source.clone()).await.unwrap(), copy);
+    assert!(copier.mend(&source).await.unwrap(), "the blob was missing");
+    let found = plain_client().head(&address);
+    let found = found.basic_auth(USER.0, Some(USER.1)).send().await.unwrap();
+    assert!(found.status().is_success(), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_image_that_is_too_large_is_not_copied() {
+    let stage = Stage::new();
+    stage
+        .source
+        .push("app", "1", &image(&[&bytes(5000)], ""))
+        .await;
+    let source = stage.source("app:1").await;
+    let most = |bytes| Options {
+        max_bytes: Some(bytes),
+        ..Options::default()
+    };
+    let small = stage.copier_with(Scheme::Path, MINUTE, most(1000));
+    let error = small.copy_of(source.clone()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("the image") && error.contains("1000"),
+        "{error}"
+    );
+    let large = stage.copier_with(Scheme::Path, MINUTE, most(100_000));
+    assert!(large.copy_of(source).await.is_ok());
 }
