@@ -27,6 +27,8 @@ COPIES_AT_ONCE. What only the program can judge, it judges at its start; here ar
 {{- end -}}
 {{- else if not (kindIs "string" $registry) -}}
 {{- fail (printf "settings.registry: %s is no text; %s" (toJson $registry) $example) -}}
+{{- else if and (not .Values.registryAuth.secret) (not (contains "/" (trimSuffix "/" $registry))) -}}
+{{- fail (printf "settings.registry: %q has no path, so copies' names begin with the user's: registryAuth.secret must name the Secret with the user's name and password; or give it a path, %s" $registry $example) -}}
 {{- else if contains "://" $registry -}}
 {{- fail (printf "settings.registry: %q is an address; a registry has no https:// before its name (without TLS: settings.plainHttpRegistries); %s" $registry $example) -}}
 {{- else if regexMatch "[A-Z\\s]" $registry -}}

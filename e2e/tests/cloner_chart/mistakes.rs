@@ -63,6 +63,19 @@ fn no_registry_and_no_credentials_is_refused() {
     assert!(error.contains("registryAuth.secret must name"), "{error}");
 }
 
+#[test]
+fn a_registry_without_a_path_needs_credentials() {
+    let without = |registry: &str| json!({"registryAuth": {"secret": ""}, "settings": {"registry": registry}});
+    for registry in ["registry.example.com", "localhost:5000/"] {
+        let error = refusal(&without(registry));
+        assert!(error.contains("has no path"), "{error}");
+    }
+    assert_eq!(
+        config(&without("localhost:5000/a"))["REGISTRY"],
+        "localhost:5000/a"
+    );
+}
+
 fn refused_at(values: &Value, place: &str) {
     let error = refusal(values);
     let expected = format!("at '{place}'");
