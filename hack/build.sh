@@ -34,7 +34,13 @@ variable() { printf '%s_%s_%s' "$1" "$(tr 'a-z-' 'A-Z_' <<<"$2")" "$3"; }
 
 # What is built for each platform; kip-sleep is one more, built in a way of its own.
 programs=(kip-daemon image-cloner)
-packages=("${programs[@]/#/-p}")
+
+# build_each COMMAND…: builds each by a call of its own. Together each would get what the other one needs of a crate as well,
+# and the daemon would be larger by half a megabyte, in memory too.
+build_each() {
+  local program
+  for program in "${programs[@]}"; do "$@" -p "$program"; done
+}
 
 # install_programs PLATFORM FOLDER KIP-SLEEP: those of the folder, and kip-sleep.
 install_programs() {
@@ -60,7 +66,7 @@ build_here() { # PLATFORM ARCHITECTURE
     say "the target $musl cannot be had, building against static glibc"
     export "$(variable CARGO_TARGET "$gnu" RUSTFLAGS)=-C target-feature=+crt-static"
   fi
-  cargo build --release --locked --target "$target" "${packages[@]}"
+  build_each cargo build --release --locked --target "$target"
   # Without a target folder of its own: its link arguments are for the host's target.
   cargo build --profile sleep --locked -p kip-sleep --features freestanding
   install_programs "$1" "$out/$target/release" "$out/sleep/kip-sleep"
@@ -83,12 +89,12 @@ build_there() { # PLATFORM ARCHITECTURE
 }
 
 build_there_gcc() { # TARGET ARCHITECTURE
-  env "CC_${1//-/_}=$2-linux-gnu-gcc" "$(variable CARGO_TARGET "$1" LINKER)=$2-linux-gnu-gcc" \
-    cargo build --release --locked --target "$1" "${packages[@]}"
+  build_each env "CC_${1//-/_}=$2-linux-gnu-gcc" "$(variable CARGO_TARGET "$1" LINKER)=$2-linux-gnu-gcc" \
+    cargo build --release --locked --target "$1"
 }
 
 build_there_zig() { # TARGET ARCHITECTURE
-  cargo zigbuild --release --locked --target "$1" "${packages[@]}"
+  build_each cargo zigbuild --release --locked --target "$1"
 }
 
 # Ready is a compiler that finds its headers as well: Debian has them in a package of their own.
