@@ -138,15 +138,11 @@ impl Copier {
             .naming
             .place(original)
             .map_err(CopyError::Name)?;
-        let writers = lock(&self.0.writers).clone();
-        match self.0.client.resolve(&place, &writers).await {
-            Ok(found) => Ok(Some(place.with_digest(found.digest))),
-            Err(error) if *error.kind() == Kind::NotFound => {
-                self.0.forget(&place);
-                Ok(None)
-            }
-            Err(error) => Err(of(&error)),
+        let found = self.0.look(&place).await?;
+        if found.is_none() {
+            self.0.forget(&place);
         }
+        Ok(found.map(|digest| place.with_digest(digest)))
     }
 
     /// Looks into a copy that is there, and mends what the registry has lost of it, such as the platforms of an index. Says
@@ -174,15 +170,11 @@ impl Copier {
         if self.0.is_fresh(copy) {
             return Ok(true);
         }
-        let writers = lock(&self.0.writers).clone();
-        match self.0.client.resolve(copy, &writers).await {
-            Ok(_) => {
-                self.0.note(copy);
-                Ok(true)
-            }
-            Err(error) if *error.kind() == Kind::NotFound => Ok(false),
-            Err(error) => Err(of(&error)),
+        let found = self.0.look(copy).await?;
+        if found.is_some() {
+            self.0.note(copy);
         }
+        Ok(found.is_some())
     }
 
     /// Joins the copy that is being made, or begins it.
@@ -244,7 +236,7 @@ impl Shared {
 
     async fn make(&self, place: &Reference, copy: &Reference, source: &Source) -> Done {
         // To look is cheap, and waits for no copy.
-        if self.is_there(place, source).await? {
+        if self.is_made(place, source).await? {
             self.metrics.copy_there();
             return Ok(copy.clone());
         }
@@ -271,43 +263,47 @@ impl Shared {
         Ok(copy.clone())
     }
 
-    /// Whether the copy is there. Another one under its tag is kept, or in the way.
-    async fn is_there(&self, place: &Reference, source: &Source) -> Result<bool, CopyError> {
+    /// What the copies' registry has under a name; one request.
+    async fn look(&self, name: &Reference) -> Result<Option<Digest>, CopyError> {
         let writers = lock(&self.writers).clone();
-        let _look = self.looks.acquire().await;
-        match self.client.resolve(place, &writers).await {
-            Ok(found) if found.digest == source.digest => Ok(true),
-            Ok(found) if self.settings.naming.collides() => Err(CopyError::Taken {
-                place: place.clone(),
-                found: found.digest,
-            }),
-            Ok(found) => {
-                if let Err(error) = self.keep(place, found.digest, &writers).await {
-                    // What it was goes when the registry cleans up; what it is counts more.
-                    let error = words::of(&error);
-                    warn!(%place, error, "what the tag stood for gets no tag of its own");
-                }
-                Ok(false)
-            }
-            Err(error) if *error.kind() == Kind::NotFound => Ok(false),
+        match self.client.resolve(name, &writers).await {
+            Ok(found) => Ok(Some(found.digest)),
+            Err(error) if *error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(of(&error)),
         }
     }
 
+    /// Whether the copy is made already. Another one under its tag is kept, or in the way.
+    async fn is_made(&self, place: &Reference, source: &Source) -> Result<bool, CopyError> {
+        let _look = self.looks.acquire().await;
+        let Some(found) = self.look(place).await? else {
+            return Ok(false);
+        };
+        if found == source.digest {
+            return Ok(true);
+        }
+        if self.settings.naming.collides() {
+            let place = place.clone();
+            return Err(CopyError::Taken { place, found });
+        }
+        if let Err(error) = self.keep(place, found).await {
+            // What it was goes when the registry cleans up; what it is counts more.
+            let error = words::of(&error);
+            warn!(%place, error, "what the tag stood for gets no tag of its own");
+        }
+        Ok(false)
+    }
+
     /// What the tag stood for until now keeps a tag of its own: pods name it by its digest, and registries throw away what
     /// has no tag.
-    async fn keep(
-        &self,
-        place: &Reference,
-        before: Digest,
-        writers: &[Credential],
-    ) -> Result<(), CopyError> {
+    async fn keep(&self, place: &Reference, before: Digest) -> Result<(), CopyError> {
+        let writers = lock(&self.writers).clone();
         let kept = self.settings.naming.kept(place, &before);
         let kept = kept.map_err(CopyError::Name)?;
         let pinned = place.clone().with_digest(before);
-        let manifest = self.client.manifest(&pinned, writers).await;
+        let manifest = self.client.manifest(&pinned, &writers).await;
         let manifest = manifest.map_err(|error| of(&error))?;
-        let written = self.client.put_manifest(&kept, &manifest, writers).await;
+        let written = self.client.put_manifest(&kept, &manifest, &writers).await;
         written.map(drop).map_err(|error| of(&error))
     }
 

@@ -63,7 +63,6 @@ pub async fn mirror(
             took: began.elapsed(),
         }
     });
-    // Boxed for the compiler, which cannot see otherwise that it may move between threads.
     let mut lines = stream::iter(work).buffer_unordered(at_once);
     let mut failed = 0;
     while let Some(line) = lines.next().await {
