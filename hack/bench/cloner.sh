@@ -24,14 +24,12 @@ bench=$PWD/target/release/examples
 cluster=kip-bench-cloner
 port=18443
 
-work=$(mktemp -d)
-servers=()
+. hack/bench/servers.sh
 cloner=
 finish() {
   [ -z "$cloner" ] || kill "$cloner" 2>/dev/null || true
-  [ ${#servers[@]} = 0 ] || kill "${servers[@]}" 2>/dev/null || true
   hack/local-cluster.sh down --name "$cluster" >/dev/null 2>&1 || true
-  rm -rf "$work"
+  end_servers
 }
 trap finish EXIT
 
@@ -48,25 +46,6 @@ await() { # COMMAND …
   done
   echo "not within 30 s: $*" >&2
   return 1
-}
-
-# Starts a docker-registry with a folder of its own; sets `registry` and `pid`.
-start_registry() { # NAME
-  local folder=$work/$1
-  mkdir -p "$folder"
-  printf 'version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:0"}\n' \
-    "$folder/data" >"$folder/config.yaml"
-  docker-registry serve "$folder/config.yaml" >"$folder/log" 2>&1 &
-  pid=$!
-  servers+=("$pid")
-  await grep -q 'listening on' "$folder/log"
-  registry=$(sed -nE 's/.*listening on ([0-9.:]+).*/\1/p' "$folder/log" | head -1)
-}
-
-stop_registry() { # NAME
-  kill "$pid"
-  wait "$pid" 2>/dev/null || true
-  rm -rf "${work:?}/$1"
 }
 
 # Starts the program, with the copies in this registry; sets `cloner`.
@@ -96,10 +75,6 @@ spent() {
 
 resident() { awk '/VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/$cloner/status"; }
 
-median() { # SAMPLES COLUMN
-  awk -v column="$2" '{ print $column }' "$work/$1" | sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'
-}
-
 address="https://127.0.0.1:$port/clone-image?timeout=30s"
 
 start_registry source
@@ -116,10 +91,8 @@ copy_with_cloner() {
 }
 
 copy_with_skopeo() {
-  /usr/bin/time -o "$work/time" -f '%e %U %S %M' \
-    skopeo copy --quiet --all --preserve-digests --src-tls-verify=false --dest-tls-verify=false \
-    "docker://$source/bench/image:1" "docker://$registry/backup/image:1" >"$work/said"
-  awk '{ print $1, $2 + $3, $4 / 1024 }' "$work/time" >>"$work/cold-skopeo"
+  measure cold-skopeo skopeo copy --quiet --all --preserve-digests --src-tls-verify=false --dest-tls-verify=false \
+    "docker://$source/bench/image:1" "docker://$registry/backup/image:1"
 }
 
 for round in $(seq "$rounds"); do
