@@ -2,11 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::documented::{at, defaults, documented, leaves, readme};
-use super::helm::{self, objects, only, refusal, text_with};
-
-/// The environment variable that makes the README's test write the table instead.
-const UPDATE: &str = "UPDATE_CHART_README";
+use super::any::{every_value_counts, the_schema_knows_the_values};
+use super::helm::{objects, only, refusal};
 
 #[test]
 fn a_typo_is_refused_at_every_level() {
@@ -267,37 +264,6 @@ fn a_missing_part_is_refused() {
     }
 }
 
-#[test]
-fn values_for_all_charts_are_accepted() {
-    let shared = json!({"global": {"anything": {"at": ["all"]}}});
-    let with = text_with(&[], &shared).expect("a render");
-    assert_eq!(Ok(with), text_with(&[], &json!({})));
-}
-
-#[test]
-fn the_schema_knows_the_same_values_as_the_file() {
-    fn compare(place: &str, schema: &Value, values: &Value) {
-        let Some(known) = schema["properties"].as_object() else {
-            return;
-        };
-        assert_eq!(schema["additionalProperties"], false, "{place} is open");
-        let values = values
-            .as_object()
-            .unwrap_or_else(|| panic!("{place} is no map"));
-        let known_keys: Vec<_> = known.keys().filter(|key| *key != "global").collect();
-        let mut keys: Vec<_> = values.keys().collect();
-        let mut sorted = known_keys.clone();
-        sorted.sort_unstable();
-        keys.sort_unstable();
-        assert_eq!(sorted, keys, "{place}");
-        for key in known_keys {
-            compare(&format!("{place}.{key}"), &known[key], &values[key]);
-        }
-    }
-    let schema: Value = serde_json::from_str(&helm::read("values.schema.json")).expect("JSON");
-    compare("values", &schema, &defaults());
-}
-
 /// Another legal value for a leaf of values.yaml.
 fn other(path: &str, value: &Value) -> Value {
     match path {
@@ -336,52 +302,21 @@ fn other(path: &str, value: &Value) -> Value {
 }
 
 #[test]
+fn the_schema_knows_the_same_values_as_the_file() {
+    the_schema_knows_the_values(&[]);
+}
+
+#[test]
 fn every_value_is_used_by_a_template() {
     const EVERYTHING: &[&str] = &[
         "--set",
         "service.create=true,serviceMonitor.create=true,networkPolicy.create=true,podDisruptionBudget.create=true",
     ];
-    let defaults = defaults();
-    let leaves = leaves(&defaults);
-    assert!(leaves.len() > 75, "only {leaves:?}");
-    for path in leaves {
-        // What is not made by default must be made for its values to count.
-        let made = match path.as_str() {
-            path if path.ends_with(".create") => &[] as &[&str],
-            "registryCA.key" => &["--set", "registryCA.configMap=some"],
-            _ => EVERYTHING,
-        };
-        let plain = text_with(made, &json!({})).expect("a render");
-        let mut values = other(&path, at(&defaults, &path));
-        for key in path.rsplit('.') {
-            values = json!({key: values});
-        }
-        let changed = text_with(made, &values).unwrap_or_else(|error| panic!("{values}: {error}"));
-        assert_ne!(changed, plain, "{path} changes nothing");
-    }
-}
-
-#[test]
-fn every_value_is_documented() {
-    let documented: Vec<_> = documented().into_iter().map(|it| it.path).collect();
-    for path in leaves(&defaults()) {
-        let covered = documented
-            .iter()
-            .any(|known| path == *known || path.starts_with(&format!("{known}.")));
-        assert!(covered, "{path} has no comment that begins with `# --`");
-    }
-}
-
-#[test]
-fn the_readme_has_the_table_of_values() {
-    let (is, should_be) = readme();
-    if std::env::var_os(UPDATE).is_some() {
-        std::fs::write(helm::folder().join("README.md"), should_be).expect("the README is written");
-        return;
-    }
-    assert!(
-        is == should_be,
-        "the table in the chart's README is not what values.yaml says; `{UPDATE}=1 cargo test -p kip-e2e --test chart \
-         the_readme` writes it:\n{should_be}"
-    );
+    // What is not made by default must be made for its values to count.
+    let made = |path: &str| match path {
+        path if path.ends_with(".create") => &[] as &[&str],
+        "registryCA.key" => &["--set", "registryCA.configMap=some"],
+        _ => EVERYTHING,
+    };
+    every_value_counts(75, made, other);
 }
