@@ -2,8 +2,6 @@
 
 mod command;
 
-use std::ffi::OsString;
-use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use image_cloner::afterwards::mirror::Line;
@@ -12,6 +10,8 @@ use image_cloner::afterwards::{Where, commands};
 use image_cloner::config::{Config, Logging, Problems};
 use image_cloner::run::{self, Start};
 use image_cloner::settings::{Settings, VARIABLES};
+use kip_program::output::{self, complain};
+use kip_program::settings;
 
 use self::command::{Command, USAGE};
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Version => print(concat!("image-cloner ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Help => print(&help()),
+        Command::Help => print(&settings::help(USAGE, VARIABLES)),
         Command::Check => with_config(|_| print("the settings are right\n")),
         Command::Serve(start) => with_config(|config| serve(config, start)),
         Command::Mirror(at) => with_config(|config| mirror(&config, &at)),
@@ -68,30 +68,9 @@ fn refuse(problems: &Problems) -> ExitCode {
     ExitCode::from(EXIT_CONFIG)
 }
 
-/// Variables of the environment that are no text are passed over, unless they are settings of ours.
 fn environment() -> Result<Settings, String> {
-    // The client reads KUBECONFIG itself, and a path need not be text.
-    let is_ours = |name: &OsString| {
-        *name != *"KUBECONFIG" && VARIABLES.iter().any(|variable| *name == *variable.name)
-    };
-    let mut vars = Vec::new();
-    for (name, value) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
-        let name = name.to_string_lossy().into_owned();
-        let value = value
-            .into_string()
-            .map_err(|value| format!("{name}={}: is not UTF-8", value.display()))?;
-        vars.push((name, value));
-    }
+    let vars = settings::of_environment(VARIABLES)?;
     Settings::from_vars(vars).map_err(|error| error.to_string())
-}
-
-fn help() -> String {
-    let variables = VARIABLES.iter().map(|it| {
-        let (name, default) = (it.name, it.default);
-        let (meaning, example) = (it.meaning, it.example);
-        format!("\n  {name} (default: {default})\n      {meaning}\n      for example {example}\n")
-    });
-    USAGE.to_owned() + &variables.collect::<String>()
 }
 
 fn serve(config: Config, start: Start) -> ExitCode {
@@ -169,39 +148,15 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 fn start_logging(logging: Logging) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
-    use tracing_subscriber::fmt::layer;
-    use tracing_subscriber::layer::SubscriberExt as _;
-    use tracing_subscriber::util::SubscriberInitExt as _;
     // The client logs each failure of a connection as an error; our own lines say the same, and what is done then.
     let others = LevelFilter::from_level(logging.level).min(LevelFilter::WARN);
     let filter = Targets::new()
         .with_default(others)
         .with_target("kube_client", LevelFilter::OFF)
         .with_target("image_cloner", logging.level);
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = layer().with_writer(std::io::stderr);
-    if logging.json {
-        registry.with(layer.json().flatten_event(true)).init();
-    } else {
-        registry
-            .with(layer.with_target(false).with_ansi(false))
-            .init();
-    }
+    kip_program::logging::start(filter, logging.json);
 }
 
-/// Writes to standard output. A reader that has seen enough and went away is no error.
 fn print(text: &str) -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(format_args!("image-cloner: standard output: {error}"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-/// Writes a line to standard error; where that fails there is nobody left to tell.
-fn complain(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    output::print("image-cloner", text)
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use kip_program::process;
 use kip_registry::{
     Client as Registries, Options, PrivateHosts, Proxies, Retries, Settings as RegistrySettings,
 };
 use kube::{Client, Config as ClientConfig};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -65,7 +65,7 @@ pub async fn run(config: Config, start: Start) -> anyhow::Result<()> {
     let (metrics, registry) = Metrics::new();
     tasks.spawn(server::probes(probes, is_ready.clone(), registry));
 
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let mut stop = std::pin::pin!(process::asked_to_end()?);
     let remembering = Remembering::new(client.clone(), &namespace, &config.own.proof_secret);
     // Both wait for the API server as long as it takes.
     let start_up = async {
@@ -283,23 +283,6 @@ pub async fn cluster() -> anyhow::Result<(Client, String)> {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = match TcpListener::bind(address).await {
-        // A host without IPv6 gets the same port on IPv4.
-        Err(error) if address.is_ipv6() && error.kind() != std::io::ErrorKind::AddrInUse => {
-            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
-        }
-        bound => bound,
-    };
+    let listener = process::listen(address).await;
     listener.with_context(|| format!("port {} cannot be opened", address.port()))
-}
-
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

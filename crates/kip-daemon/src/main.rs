@@ -1,7 +1,5 @@
 //! The command line of the image puller: the only place that reads the environment, and that exits.
 
-use std::ffi::OsString;
-use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -14,10 +12,12 @@ use kip_daemon::config::{Config, Problems};
 use kip_daemon::docker_config::DockerConfig;
 use kip_daemon::preview;
 use kip_daemon::run::{self, Options, Stop};
-use kip_daemon::settings::{Settings, VARIABLES, Variable};
+use kip_daemon::settings::{Settings, VARIABLES};
 use kip_daemon::sizing::amount::Amount;
 use kip_daemon::sizing::{self, NodeSize, Sizing};
 use kip_daemon::survey;
+use kip_program::output::{self, complain};
+use kip_program::settings;
 use lexopt::prelude::*;
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Version => print(concat!("kip-daemon ", env!("CARGO_PKG_VERSION"), "\n")),
-        Command::Help => print(&help()),
+        Command::Help => print(&settings::help(USAGE, VARIABLES)),
         Command::Check(scale) => with_settings(|settings| check(&settings, &scale)),
         Command::Render { json } => with_settings(|settings| render(&settings, json)),
         Command::Run { listen } => with_settings(|settings| run(settings, listen)),
@@ -92,21 +92,8 @@ fn with_settings(act: impl FnOnce(Settings) -> ExitCode) -> ExitCode {
     }
 }
 
-/// Writes to standard output. A reader that has seen enough and went away is no error.
 fn print(text: &str) -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            complain(format_args!("kip-daemon: standard output: {error}"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
-}
-
-/// Writes a line to standard error; where that fails there is nobody left to tell.
-fn complain(text: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    output::print("kip-daemon", text)
 }
 
 fn parse(mut arguments: lexopt::Parser) -> Result<Command, lexopt::Error> {
@@ -175,41 +162,9 @@ fn size(text: &str) -> Result<Amount, String> {
     Ok(amount)
 }
 
-/// Variables of the environment that are no text are passed over, unless they are settings of ours.
 fn environment() -> Result<Settings, String> {
-    // The client reads KUBECONFIG itself, and a path need not be text.
-    let is_ours = |name: &OsString| {
-        *name != *"KUBECONFIG" && VARIABLES.iter().any(|variable| *name == *variable.name)
-    };
-    let mut vars = Vec::new();
-    for (name, value) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
-        let name = name.to_string_lossy().into_owned();
-        let value = value
-            .into_string()
-            .map_err(|value| format!("{name}={}: is not UTF-8", value.display()))?;
-        vars.push((name, value));
-    }
+    let vars = settings::of_environment(VARIABLES)?;
     Settings::from_vars(vars).map_err(|error| error.to_string())
-}
-
-fn help() -> String {
-    use std::fmt::Write as _;
-    let mut text = USAGE.to_owned();
-    for variable in VARIABLES {
-        let Variable {
-            name,
-            default,
-            meaning,
-            example,
-            ..
-        } = variable;
-        // Writing to a String cannot fail.
-        let _ = write!(
-            &mut text,
-            "\n  {name} (default: {default})\n      {meaning}\n      for example {example}\n"
-        );
-    }
-    text
 }
 
 fn check(settings: &Settings, scale: &Scale) -> ExitCode {
@@ -350,8 +305,6 @@ fn run(settings: Settings, listen: SocketAddr) -> ExitCode {
 
 fn start_logging(logging: Logging) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
-    use tracing_subscriber::layer::SubscriberExt as _;
-    use tracing_subscriber::util::SubscriberInitExt as _;
     // The client logs each failure of a connection as an error; our own lines say the same, and what is done then.
     // Who looks for more sets a level below `info`.
     let is_searching = logging.level > tracing::Level::INFO;
@@ -367,23 +320,5 @@ fn start_logging(logging: Logging) {
         .with_default(others)
         .with_target("kube_client", client)
         .with_target("kip_daemon", logging.level);
-    let registry = tracing_subscriber::registry().with(filter);
-    match logging.format {
-        LogFormat::Text => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_target(false)
-                    .with_ansi(false)
-                    .with_writer(std::io::stderr),
-            )
-            .init(),
-        LogFormat::Json => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_writer(std::io::stderr),
-            )
-            .init(),
-    }
+    kip_program::logging::start(filter, logging.format == LogFormat::Json);
 }

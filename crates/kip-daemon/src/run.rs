@@ -9,10 +9,10 @@ use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kip_program::process;
 use kube::api::Api;
 use kube::{Client, Config as ClientConfig};
 use prometheus_client::registry::Registry;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -70,7 +70,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     serve(&options, &health, registry, &mut tasks).await?;
 
-    let stop = stop_signal()?;
+    let stop = process::asked_to_end().context("signals cannot be caught")?;
     let mut stop = std::pin::pin!(stop);
     let identity = tokio::select! {
         () = &mut stop => return Ok(()),
@@ -174,7 +174,7 @@ async fn serve(
     registry: Registry,
     tasks: &mut JoinSet<()>,
 ) -> anyhow::Result<()> {
-    let listener = server::listen(options.listen)
+    let listener = process::listen(options.listen)
         .await
         .with_context(|| format!("the port {} cannot be opened", options.listen))?;
     let health = health.clone();
@@ -299,16 +299,4 @@ fn observe_all(
         let watch = observe::one(api, name, observed, tx.clone(), metrics.clone());
         tasks.spawn(async { match watch.await {} });
     }
-}
-
-/// Ends when a signal asks the daemon to.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

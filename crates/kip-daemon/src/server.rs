@@ -1,7 +1,6 @@
 //! The HTTP port: `/livez`, `/readyz`, `/status`, `/metrics`.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -68,19 +67,6 @@ impl Health {
     fn is_stuck(&self) -> bool {
         let turned = Duration::from_millis(self.turned.load(Ordering::Relaxed));
         self.started.elapsed().saturating_sub(turned) > STUCK
-    }
-}
-
-/// Opens the port. A host without IPv6 gets the same port on IPv4.
-///
-/// # Errors
-/// The operating system's, for example that the port is taken.
-pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    match TcpListener::bind(address).await {
-        Err(error) if address.is_ipv6() && error.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
-        }
-        result => result,
     }
 }
 

@@ -6,7 +6,9 @@ mod table;
 
 use serde::Deserialize;
 
-pub use self::table::{VARIABLES, Variable, variable};
+pub use kip_program::settings::Variable;
+
+pub use self::table::{VARIABLES, variable};
 
 /// The settings as text, field by field; empty and blank values count as unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -55,11 +57,7 @@ impl Settings {
     pub fn from_vars(
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, envy::Error> {
-        let given = vars
-            .into_iter()
-            .filter(|(name, value)| variable(name).is_some() && !value.trim().is_empty())
-            .map(|(name, value)| (name, value.trim().to_owned()));
-        envy::from_iter(given)
+        kip_program::settings::read(VARIABLES, vars)
     }
 }
 

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use self::table::{VARIABLES, Variable, variable};
+pub use kip_program::settings::Variable;
+
+pub use self::table::{VARIABLES, variable};
 
 /// The settings as text, field by field; empty and blank values count as unset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -61,11 +63,7 @@ impl Settings {
     pub fn from_vars(
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, envy::Error> {
-        let given = vars
-            .into_iter()
-            .filter(|(name, value)| variable(name).is_some() && !value.trim().is_empty())
-            .map(|(name, value)| (name, trimmed(&value).to_owned()));
-        envy::from_iter(given)
+        kip_program::settings::read(VARIABLES, vars)
     }
 
     /// Reads the settings from the data of a `ConfigMap`.
@@ -90,19 +88,6 @@ impl Settings {
             ..self.clone()
         }
     }
-}
-
-/// The value without what surrounds it. Where it has several lines the first one keeps its indentation: in YAML that
-/// is part of what it says.
-fn trimmed(value: &str) -> &str {
-    let value = value.trim_end();
-    let without_indentation = value.trim_start();
-    if !without_indentation.contains('\n') {
-        return without_indentation;
-    }
-    let skipped = &value[..value.len() - without_indentation.len()];
-    let line = skipped.rfind('\n').map_or(0, |end| end + 1);
-    &value[line..]
 }
 
 /// Keys of a `ConfigMap` that are no setting: most often a misspelt name, whose value would silently not count.
@@ -138,18 +123,6 @@ mod tests {
             Settings::from_vars(vars(&[("IMAGES", " a=b \n"), ("AFFINITY", " \n ")])).unwrap();
         assert_eq!(read.images.as_deref(), Some("a=b"));
         assert_eq!(read.affinity, None);
-    }
-
-    #[test]
-    fn the_first_of_several_lines_keeps_its_indentation() {
-        for (value, expected) in [
-            (" \n  a: b\n  c: d\n", "  a: b\n  c: d"),
-            ("  a: b\n  c: d", "  a: b\n  c: d"),
-            ("\n  a: b\n", "a: b"),
-            ("a: b\nc: d", "a: b\nc: d"),
-        ] {
-            assert_eq!(trimmed(value), expected, "{value:?}");
-        }
     }
 
     #[test]

@@ -1,64 +1,24 @@
 //! The table.
 
-/// A setting as a user meets it.
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// The environment variable, and the key in the `ConfigMap`.
-    pub name: &'static str,
-    /// What holds when it is unset or empty; words in parentheses say what cannot be a value.
-    pub default: &'static str,
-    /// What it does, in one line.
-    pub meaning: &'static str,
-    /// A value that works.
-    pub example: &'static str,
-    /// Whether an edit of the `ConfigMap` takes effect while the daemon runs.
-    pub live: bool,
-}
-
-const fn live(
-    name: &'static str,
-    default: &'static str,
-    example: &'static str,
-    meaning: &'static str,
-) -> Variable {
-    Variable {
-        name,
-        default,
-        meaning,
-        example,
-        live: true,
-    }
-}
-
-const fn at_start(
-    name: &'static str,
-    default: &'static str,
-    example: &'static str,
-    meaning: &'static str,
-) -> Variable {
-    Variable {
-        live: false,
-        ..live(name, default, example, meaning)
-    }
-}
+use kip_program::settings::{Variable, find};
 
 /// All settings, in the order in which the documentation lists them.
 pub const VARIABLES: &[Variable] = &[
-    live(
+    Variable::live(
         "IMAGES",
         "(required)",
         "nginx=docker.io/library/nginx:1.27;quay.io/prometheus/busybox:latest",
         "The images to keep on every node: `name=image` or just `image`, separated by `;`. \
          Names are container names; the order is the order of pulling",
     ),
-    live(
+    Variable::live(
         "CACHING_INTERVAL_HOURS",
         "1",
         "30m",
         "Time between two refreshes, each of which also puts right what differs from the settings: hours, \
          also decimal, or a duration such as `30m`; `0` means never",
     ),
-    live(
+    Variable::live(
         "REFRESH",
         "digest",
         "always",
@@ -66,189 +26,189 @@ pub const VARIABLES: &[Variable] = &[
          has changed; `always`: nodes ask for every one; `never`: only an annotation makes them ask. With the last two \
          the daemon itself asks no registry",
     ),
-    live(
+    Variable::live(
         "REFRESH_FALLBACK",
         "node",
         "never",
         "Who asks where `REFRESH` is `digest` and the daemon gets no answer. `node`: nodes, for these images; \
          `always`: nodes, for every image that has a tag; `never`: nobody",
     ),
-    live(
+    Variable::live(
         "PLAIN_HTTP_REGISTRIES",
         "(none)",
         "registry.example:5000",
         "Registries that the daemon asks without TLS, as references name them, separated by `;`",
     ),
-    live(
+    Variable::live(
         "MAX_NODES_AT_ONCE",
         "10%",
         "5",
         "On how many nodes at once images are fetched and pods are replaced, after an edit or in a refresh: \
          a number, or a percentage of the nodes, rounded up",
     ),
-    live(
+    Variable::live(
         "SETTLE_DEADLINE",
         "10m",
         "30m",
         "How long a node may take to fetch, and then to start, before the others go on without it: \
          a duration from `1s` to `24h`",
     ),
-    live(
+    Variable::live(
         "PAUSED",
         "false",
         "true",
         "`true`: nothing is fetched and no pod is replaced; the DaemonSet is kept",
     ),
-    live(
+    Variable::live(
         "CACHING_MEMORY_REQUEST",
         "10Mi",
         "10Mi",
         "Memory request of each sleeping container; `none` leaves it out",
     ),
-    live(
+    Variable::live(
         "CACHING_MEMORY_LIMIT",
         "20Mi",
         "20Mi",
         "Memory limit of each sleeping container; `none` leaves it out",
     ),
-    live(
+    Variable::live(
         "CACHING_CPU_REQUEST",
         ".05",
         "50m",
         "CPU request of each sleeping container; `none` leaves it out",
     ),
-    live(
+    Variable::live(
         "CACHING_CPU_LIMIT",
         ".2",
         "200m",
         "CPU limit of each sleeping container; `none` leaves it out",
     ),
-    live(
+    Variable::live(
         "NODE_SELECTOR",
         "{}",
         r#"{"node-role": "worker"}"#,
         "Labels that a node must have, as JSON or YAML; `kubernetes.io/os: linux` is added",
     ),
-    live(
+    Variable::live(
         "IMAGE_PULL_SECRETS",
         "(none)",
         "registry-one;registry-two",
         "Pull secrets in the DaemonSet's namespace, separated by `;`",
     ),
-    live(
+    Variable::live(
         "AFFINITY",
         "{}",
         r#"{"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}]}}}"#,
         "A pod's `affinity`, as JSON or YAML",
     ),
-    live(
+    Variable::live(
         "TOLERATIONS",
         "[]",
         r#"[{"key": "gpu", "operator": "Exists"}]"#,
         "A pod's `tolerations`, as JSON or YAML",
     ),
-    live(
+    Variable::live(
         "DAEMONSET_ANNOTATIONS",
         "{}",
         r#"{"team": "platform"}"#,
         "Annotations of the DaemonSet itself, as JSON or YAML",
     ),
-    live(
+    Variable::live(
         "POD_LABELS",
         "{}",
         r#"{"team": "platform"}"#,
         "Labels of the sleeping pods beside the daemon's own, as JSON or YAML",
     ),
-    live(
+    Variable::live(
         "POD_ANNOTATIONS",
         "{}",
         r#"{"sidecar.istio.io/inject": "false"}"#,
         "Annotations of the sleeping pods beside the daemon's own, as JSON or YAML",
     ),
-    live(
+    Variable::live(
         "POD_PRIORITY_CLASS",
         "(the cluster's default)",
         "low-priority",
         "Priority class of the sleeping pods",
     ),
-    live(
+    Variable::live(
         "POD_RUNTIME_CLASS",
         "(the cluster's default)",
         "gvisor",
         "Runtime class of the sleeping pods",
     ),
-    live(
+    Variable::live(
         "POD_TEMPLATE",
         "{}",
         r#"{"spec": {"serviceAccountName": "cached", "securityContext": {"fsGroup": null}}}"#,
         "A part of a pod template, as JSON or YAML, laid over the sleeping pods' own in the end: a strategic merge, \
          `null` deletes. Programs, images and the set of containers stay",
     ),
-    live(
+    Variable::live(
         "KIP_IMAGE",
         "(the daemon's own image)",
         "docker.io/library/kubernetes-image-puller:0.1.0",
         "The image that brings the sleep program into the pods",
     ),
-    live(
+    Variable::live(
         "CLEANUP_ON_SHUTDOWN",
         "false",
         "true",
         "Delete the DaemonSet when the daemon is asked to end. It drops the cache at every restart: \
          meant for trying things out",
     ),
-    at_start(
+    Variable::at_start(
         "DAEMONSET_NAME",
         "kubernetes-image-puller",
         "kubernetes-image-puller",
         "Name of the DaemonSet, at most 63 characters",
     ),
-    at_start(
+    Variable::at_start(
         "NAMESPACE",
         "(the daemon's own namespace, else `k8s-image-puller`)",
         "k8s-image-puller",
         "Where the DaemonSet lives",
     ),
-    at_start(
+    Variable::at_start(
         "ALLOW_OTHER_NAMESPACE",
         "false",
         "true",
         "Permit a `NAMESPACE` other than the daemon's own; the DaemonSet then has no owner, \
          and an uninstall leaves it behind",
     ),
-    at_start(
+    Variable::at_start(
         "DEPLOYMENT_NAME",
         "(none)",
         "kubernetes-image-puller",
         "The daemon's own Deployment, made owner of the DaemonSet; set by the chart",
     ),
-    at_start(
+    Variable::at_start(
         "CONFIG_MAP_NAME",
         "(none)",
         "k8s-image-puller",
         "The ConfigMap that is watched for the settings; without it the environment gives them, once",
     ),
-    at_start(
+    Variable::at_start(
         "POD_NAMESPACE",
         "(the service account's namespace)",
         "k8s-image-puller",
         "The daemon's own namespace; set by the chart",
     ),
-    at_start(
+    Variable::at_start(
         "REGISTRY_CA_FILE",
         "(the system's authorities alone)",
         "/etc/registry-ca/ca.crt",
         "A file with certificates, in PEM, of further authorities that the daemon trusts when it asks registries; it is \
          read each time",
     ),
-    at_start("LOG_FORMAT", "text", "json", "`text` or `json`"),
-    at_start(
+    Variable::at_start("LOG_FORMAT", "text", "json", "`text` or `json`"),
+    Variable::at_start(
         "LOG_LEVEL",
         "info",
         "debug",
         "`error`, `warn`, `info`, `debug` or `trace`",
     ),
-    at_start(
+    Variable::at_start(
         "KUBECONFIG",
         "(`~/.kube/config`, else the pod's service account)",
         "/home/me/.kube/config",
@@ -258,5 +218,5 @@ pub const VARIABLES: &[Variable] = &[
 
 /// Looks a setting up in [`VARIABLES`].
 pub fn variable(name: &str) -> Option<&'static Variable> {
-    VARIABLES.iter().find(|variable| variable.name == name)
+    find(VARIABLES, name)
 }
