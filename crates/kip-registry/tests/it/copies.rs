@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::support::debian::{Debian, Setup, USER};
 use crate::support::image::image;
 use crate::support::push::{Lists, example, list};
-use crate::support::{client, reference, sha256};
+use crate::support::{client, copy_anonymously, reference, sha256};
 
 fn counts(copied: &Copied) -> [usize; 4] {
     [
@@ -172,15 +172,9 @@ async fn blobs_are_mounted_within_a_registry_and_skipped_where_they_are() {
         credentials: &[],
     };
     let options = Options::default();
-    let copied = copy(
-        &client,
-        place(&from),
-        place(&to),
-        &options,
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    let copied = copy_anonymously(&client, &from, &to, &options)
+        .await
+        .unwrap();
     assert_eq!(counts(&copied), [8, 0, 8, 0]);
     assert_eq!(copied.bytes, 0);
     assert_eq!(
@@ -224,29 +218,17 @@ async fn a_signature_that_came_later_is_copied_to_an_image_that_is_there() {
     let client = client([source.host(), target.host()]);
     let from = reference(&format!("{}/a@{}", source.host(), there.index.digest));
     let to = reference(&format!("{}/a@{}", target.host(), there.index.digest));
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
     let alone = Options {
         referrers: false,
         cosign_tags: false,
         ..Options::default()
     };
-    let copied = copy(&client, place(&from), place(&to), &alone, &Progress::none())
-        .await
-        .unwrap();
+    let copied = copy_anonymously(&client, &from, &to, &alone).await.unwrap();
     assert_eq!(counts(&copied), [3, 0, 0, 4]);
 
-    let copied = copy(
-        &client,
-        place(&from),
-        place(&to),
-        &Options::default(),
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    let copied = copy_anonymously(&client, &from, &to, &Options::default())
+        .await
+        .unwrap();
     // Three signatures and two lists; nothing of the image, which has no tag to write either.
     assert_eq!(copied.manifests, 5);
     let listed = client
@@ -271,19 +253,9 @@ async fn a_list_of_referrers_at_the_target_keeps_what_is_in_it() {
     let client = client([source.host(), target.host()]);
     let from = reference(&format!("{}/a:1.0", source.host()));
     let to = reference(&format!("{}/a:1.0", target.host()));
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
-    copy(
-        &client,
-        place(&from),
-        place(&to),
-        &Options::default(),
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    copy_anonymously(&client, &from, &to, &Options::default())
+        .await
+        .unwrap();
     let listed = client
         .referrers(&to, &there.index.digest, &[])
         .await
@@ -312,19 +284,9 @@ async fn an_index_in_an_index_is_written_after_what_it_names() {
     let client = client([source.host(), target.host()]);
     let from = reference(&format!("{}/a:1.0", source.host()));
     let to = reference(&format!("{}/a:1.0", target.host()));
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
-    let copied = copy(
-        &client,
-        place(&from),
-        place(&to),
-        &Options::default(),
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    let copied = copy_anonymously(&client, &from, &to, &Options::default())
+        .await
+        .unwrap();
     assert_eq!(counts(&copied), [4, 0, 0, 3]);
     assert_eq!(client.manifest(&to, &[]).await.unwrap().bytes, outer.bytes);
     let by_digest = to.with_digest(two.manifest.digest);

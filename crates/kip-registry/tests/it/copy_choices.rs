@@ -2,27 +2,13 @@
 
 use http::Method;
 use kip_image::Reference;
-use kip_registry::{Client, Content, Copied, Error, Kind, Options, Place, Progress, copy};
+use kip_registry::{Content, Kind, Options};
 use tempfile::TempDir;
 
 use crate::support::debian::{Debian, Setup};
 use crate::support::fake::{Change, Fake, Reply, Seen};
 use crate::support::push::{Lists, example};
-use crate::support::{client, plain_client, reference, sha256};
-
-async fn run(
-    client: &Client,
-    from: &Reference,
-    to: &Reference,
-    options: &Options,
-) -> Result<Copied, Error> {
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
-    let nobody = Progress::none();
-    copy(client, place(from), place(to), options, &nobody).await
-}
+use crate::support::{client, copy_anonymously, plain_client, reference, sha256};
 
 #[tokio::test]
 async fn an_image_that_is_too_large_is_refused_before_any_blob_is_copied() {
@@ -39,7 +25,7 @@ async fn an_image_that_is_too_large_is_refused_before_any_blob_is_copied() {
         ..Options::default()
     };
     // What is shared counts once; signatures count, too.
-    let all = run(&client, &from, &to("all"), &Options::default())
+    let all = copy_anonymously(&client, &from, &to("all"), &Options::default())
         .await
         .unwrap()
         .bytes;
@@ -48,13 +34,15 @@ async fn an_image_that_is_too_large_is_refused_before_any_blob_is_copied() {
         cosign_tags: false,
         ..limited(all - 1)
     };
-    run(&client, &from, &to("alone"), &alone).await.unwrap();
-    run(&client, &from, &to("fits"), &limited(all))
+    copy_anonymously(&client, &from, &to("alone"), &alone)
+        .await
+        .unwrap();
+    copy_anonymously(&client, &from, &to("fits"), &limited(all))
         .await
         .unwrap();
 
     let (asked, written) = (near_source.seen().len(), near_target.seen().len());
-    let error = run(&client, &from, &to("small"), &limited(all - 1))
+    let error = copy_anonymously(&client, &from, &to("small"), &limited(all - 1))
         .await
         .unwrap_err();
     let expected = Kind::TooLarge {
@@ -77,7 +65,7 @@ async fn an_image_that_is_too_large_is_refused_before_any_blob_is_copied() {
 
     // The target has every blob, in a repository of its own, but none of the manifests.
     let within = reference(&format!("{}/all:1.0", near_target.host()));
-    let error = run(&client, &within, &to("small"), &limited(all - 1))
+    let error = copy_anonymously(&client, &within, &to("small"), &limited(all - 1))
         .await
         .unwrap_err();
     assert_eq!(*error.kind(), expected, "{error}");
@@ -109,19 +97,21 @@ async fn what_a_clean_up_took_is_brought_back_by_a_thorough_copy_only() {
         format!("{}/c@{}", target.host(), there.index.digest),
     ] {
         let to = reference(&to);
-        run(&client, &from, &to, &plain).await.unwrap();
+        copy_anonymously(&client, &from, &to, &plain).await.unwrap();
         delete(&to, &format!("manifests/{child}")).await;
         for blob in [&shared, &signed] {
             delete(&to, &format!("blobs/{blob}")).await;
         }
         let at = to.clone().with_digest(child.clone());
 
-        run(&client, &from, &to, &plain).await.unwrap();
+        copy_anonymously(&client, &from, &to, &plain).await.unwrap();
         let error = client.manifest(&at, &[]).await.unwrap_err();
         assert_eq!(*error.kind(), Kind::NotFound, "a plain copy trusts {to}");
 
         let tag = usize::from(to.tag().is_some());
-        let copied = run(&client, &from, &to, &thorough).await.unwrap();
+        let copied = copy_anonymously(&client, &from, &to, &thorough)
+            .await
+            .unwrap();
         assert_eq!(copied.manifests, 1 + tag, "{to}: the platform, and the tag");
         assert_eq!(copied.present, 6, "{to}");
         assert_eq!(copied.mounted + copied.copied, 2, "{to}");
@@ -131,7 +121,9 @@ async fn what_a_clean_up_took_is_brought_back_by_a_thorough_copy_only() {
         }
 
         // Once more: nothing is missing, and nothing is written but the tag.
-        let again = run(&client, &from, &to, &thorough).await.unwrap();
+        let again = copy_anonymously(&client, &from, &to, &thorough)
+            .await
+            .unwrap();
         assert_eq!((again.manifests, again.present), (tag, 8), "{to}");
         assert_eq!(again.mounted + again.copied, 0, "{to}");
     }
@@ -160,14 +152,18 @@ async fn a_thorough_copy_reads_from_the_source_what_the_target_has_not_got() {
     let client = client([&*near_source.host(), &*near_target.host()]);
     let from = reference(&format!("{}/a:1.0", near_source.host()));
     let to = reference(&format!("{}/a:1.0", near_target.host()));
-    run(&client, &from, &to, &Options::default()).await.unwrap();
+    copy_anonymously(&client, &from, &to, &Options::default())
+        .await
+        .unwrap();
 
     let before = near_source.seen().len();
     let thorough = Options {
         thorough: true,
         ..Options::default()
     };
-    let copied = run(&client, &from, &to, &thorough).await.unwrap();
+    let copied = copy_anonymously(&client, &from, &to, &thorough)
+        .await
+        .unwrap();
     assert_eq!(
         copied.manifests, 2,
         "the one that cannot be read, and the tag"

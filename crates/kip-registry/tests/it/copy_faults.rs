@@ -1,32 +1,21 @@
 //! Copies that somebody on the way disturbs.
 
 use http::Method;
-use kip_registry::{Client, Copied, Error, Kind, Options, Place, Progress, copy};
+use kip_registry::{Client, Copied, Error, Kind, Options};
 use tempfile::TempDir;
 
 use crate::support::debian::{Debian, Setup};
 use crate::support::fake::{Change, Fake, Reply, Seen, status};
 use crate::support::image::{Content, Image, bytes, image, index, serve};
 use crate::support::push::list;
-use crate::support::{client, reference, settings};
+use crate::support::{client, copy_anonymously, reference, settings};
 
 async fn run(client: &Client, from: &str, to: &str) -> Result<Copied, Error> {
     let (from, to) = (
         reference(&format!("{from}/a:1")),
         reference(&format!("{to}/a:1")),
     );
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
-    copy(
-        client,
-        place(&from),
-        place(&to),
-        &Options::default(),
-        &Progress::none(),
-    )
-    .await
+    copy_anonymously(client, &from, &to, &Options::default()).await
 }
 
 #[tokio::test]

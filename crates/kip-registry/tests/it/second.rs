@@ -4,13 +4,13 @@
 //! cargo test -p kip-registry --test it second -- --ignored
 //! ```
 
-use kip_registry::{Options, Place, Progress, ReferrersFrom, copy};
+use kip_registry::{Options, ReferrersFrom};
 use tempfile::TempDir;
 
 use crate::support::debian::{Debian, Setup};
 use crate::support::push::{Lists, example};
 use crate::support::second::Second;
-use crate::support::{client, reference, sha256};
+use crate::support::{client, copy_anonymously, reference, sha256};
 
 #[tokio::test]
 #[ignore = "needs Go: builds and runs tests/go"]
@@ -22,22 +22,12 @@ async fn what_refers_to_an_image_is_copied_to_a_registry_that_keeps_lists_and_ba
     let there = example(tags.host(), "team/app", Lists::Tags).await;
     let client = client([tags.host(), lists.host(), last.host()]);
     let name = |host: &str| reference(&format!("{host}/team/app:1.0"));
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
     let (first, middle, end) = (name(tags.host()), name(lists.host()), name(last.host()));
     let options = Options::default();
 
-    let copied = copy(
-        &client,
-        place(&first),
-        place(&middle),
-        &options,
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    let copied = copy_anonymously(&client, &first, &middle, &options)
+        .await
+        .unwrap();
     // No list is written where the registry keeps it.
     assert_eq!((copied.manifests, copied.copied), (6, 8));
     let listed = client
@@ -47,15 +37,9 @@ async fn what_refers_to_an_image_is_copied_to_a_registry_that_keeps_lists_and_ba
     assert_eq!(listed.from, ReferrersFrom::Registry);
     assert_eq!(listed.manifests[0].digest, there.signature.manifest.digest);
 
-    let copied = copy(
-        &client,
-        place(&middle),
-        place(&end),
-        &options,
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    let copied = copy_anonymously(&client, &middle, &end, &options)
+        .await
+        .unwrap();
     assert_eq!((copied.manifests, copied.copied), (8, 8));
     let listed = client
         .referrers(&end, &there.index.digest, &[])
@@ -90,19 +74,9 @@ async fn names_blobs_and_mounts_are_understood_by_a_second_registry() {
     let part = client.blob(&name, &shared, 100..200, &[]).await.unwrap();
     assert_eq!(part.bytes(1 << 20).await.unwrap(), there.shared[100..200]);
     let other = reference(&format!("{}/b:1.0", registry.host()));
-    let place = |reference| Place {
-        reference,
-        credentials: &[],
-    };
-    let copied = copy(
-        &client,
-        place(&name),
-        place(&other),
-        &Options::default(),
-        &Progress::none(),
-    )
-    .await
-    .unwrap();
+    let copied = copy_anonymously(&client, &name, &other, &Options::default())
+        .await
+        .unwrap();
     assert_eq!(copied.mounted + copied.copied + copied.present, 8);
     assert_eq!(
         client.manifest(&other, &[]).await.unwrap().bytes,

@@ -12,7 +12,7 @@ pub(crate) mod tokens;
 use std::time::Duration;
 
 use kip_image::{Digest, Reference};
-use kip_registry::{Client, Error, Retries, Settings};
+use kip_registry::{Client, Copied, Error, Options, Place, Progress, Retries, Settings};
 
 /// Settings that speak plain HTTP to the hosts, and hardly wait between attempts.
 pub(crate) fn settings<'a>(plain: impl IntoIterator<Item = &'a str>) -> Settings {
@@ -31,6 +31,20 @@ pub(crate) fn settings<'a>(plain: impl IntoIterator<Item = &'a str>) -> Settings
 
 pub(crate) fn client<'a>(plain: impl IntoIterator<Item = &'a str>) -> Client {
     Client::new(settings(plain)).expect("settings of a test")
+}
+
+/// Copies as nobody in particular, and tells nobody.
+pub(crate) async fn copy_anonymously(
+    client: &Client,
+    from: &Reference,
+    to: &Reference,
+    options: &Options,
+) -> Result<Copied, Error> {
+    let place = |reference| Place {
+        reference,
+        credentials: &[],
+    };
+    kip_registry::copy(client, place(from), place(to), options, &Progress::none()).await
 }
 
 /// Another client than the one that is tested.
