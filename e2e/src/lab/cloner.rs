@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams, LogParams, Patch, PatchParams};
+use kube::api::{Api, ListParams, LogParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::cluster::repository;
@@ -51,7 +51,7 @@ pub async fn with_cloner(
         let cloner = Cloner::install(&own, workloads, registries, values).await;
         let mut cloner = cloner.expect("the chart can be installed");
         let work = async {
-            cloner.is_at_work().await;
+            cloner.is_at_work(workloads).await;
             body(&mut cloner, workloads).await;
         };
         let result = AssertUnwindSafe(work).catch_unwind().await;
@@ -115,14 +115,36 @@ impl<'a> Cloner<'a> {
         })
     }
 
-    /// Waits until the API server trusts it and its pods are ready.
-    async fn is_at_work(&self) {
+    /// Waits until its pods are ready and the API server asks them: it learns of a webhook, and of a namespace's labels, a while
+    /// after it has taken them.
+    async fn is_at_work(&self, workloads: &Space) {
         eventually("the image cloner is at work", async || {
             ensure!(!self.authorities().await?.is_empty(), "no caBundle yet");
             let pods = self.pods().await?;
             let wanted = self.values["replicas"].as_u64().unwrap_or(2);
             let ready = pods.iter().filter(|pod| is_ready(pod)).count();
             ensure!(ready as u64 == wanted, "{ready} pods are ready");
+            Ok(())
+        })
+        .await;
+        let dry = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        // Of an image that no registry is asked for.
+        let restricted = json!({
+            "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        });
+        let container = json!({
+            "name": "a", "image": "nothing", "imagePullPolicy": "Never", "securityContext": restricted,
+        });
+        let pod = json!({"metadata": {"name": "asked"}, "spec": {"containers": [container]}});
+        let pod: Pod = serde_json::from_value(pod).expect("a pod");
+        eventually("the API server asks the image cloner", async || {
+            workloads.api().create(&dry, &pod).await?;
+            let unchanged = "image_cloner_requests_total{result=\"unchanged\"}";
+            ensure!(self.metric(unchanged).await? > 0.0, "no request has come");
             Ok(())
         })
         .await;
