@@ -1,0 +1,3 @@
+//! The agent of `kubectl pull-image`. See the library.
+
+fn main() {}

@@ -1,0 +1,47 @@
+//! Where a node keeps its images: what a container runtime has on the disk, read without asking it.
+
+use std::io;
+
+use crate::pieces::Piece;
+use crate::protocol::{Image, Layer, Listed, Part, Rebuilt, StoreKind, Wanted};
+
+/// The parts of a stream, one after the other.
+pub type Pieces = Box<dyn Iterator<Item = io::Result<Piece>>>;
+
+/// A runtime's images.
+pub trait Store {
+    /// Whose it is.
+    fn kind(&self) -> StoreKind;
+
+    /// All of its images, in no order.
+    ///
+    /// # Errors
+    /// When what is on the disk cannot be read.
+    fn list(&self) -> io::Result<Vec<Listed>>;
+
+    /// The image, where this store has it.
+    ///
+    /// # Errors
+    /// When what is on the disk cannot be read, or is not what the runtime writes.
+    fn find(&self, wanted: &Wanted) -> io::Result<Option<Image>>;
+
+    /// The bytes of a part, where this store has it. They are the same at each call.
+    ///
+    /// # Errors
+    /// When what is on the disk cannot be read.
+    fn pieces(&self, part: &Part) -> io::Result<Option<Pieces>>;
+
+    /// Finds out how a layer is made again from its files, where this store has them.
+    /// `working` is called now and then while that lasts; its error ends it.
+    ///
+    /// # Errors
+    /// When what is on the disk cannot be read; `working`'s.
+    fn rebuild(
+        &self,
+        _layer: &Layer,
+        _created: &[i64],
+        _working: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<Option<Rebuilt>> {
+        Ok(None)
+    }
+}
