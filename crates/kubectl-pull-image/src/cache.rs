@@ -111,11 +111,11 @@ impl Cache {
                 .open(path)
         };
         loop {
-            let file = write(&path)?;
-            file.lock()?;
             if self.size(digest) == Some(size) {
                 return Ok(None);
             }
+            let file = write(&path)?;
+            file.lock()?;
             // Another run has thrown it away or finished it while this one waited.
             if !is_same(&file, &path) {
                 continue;
