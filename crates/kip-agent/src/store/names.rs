@@ -7,6 +7,11 @@ pub(super) fn whole(name: &str) -> String {
     Reference::parse(name).map_or_else(|_| name.to_owned(), |it| it.as_pulled().to_string())
 }
 
+/// Registry and repository.
+pub(super) fn repository(name: &str) -> Option<String> {
+    Reference::parse(name).ok().map(|it| it.name().to_owned())
+}
+
 /// The digest in a name.
 pub(super) fn digest(name: &str) -> Option<&str> {
     name.split_once('@').map(|(_, digest)| digest)

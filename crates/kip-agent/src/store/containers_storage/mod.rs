@@ -216,8 +216,15 @@ impl Store for ContainersStorage {
             (None, Some(name)) => {
                 let wanted = names::whole(name);
                 let is_it = |name: &String| names::whole(name) == wanted;
-                let image = images.find(|image| image.names.iter().any(is_it));
-                (image, names::digest(name).map(str::to_owned))
+                let by_name = images.find(|image| image.names.iter().any(is_it));
+                let digest = names::digest(&wanted);
+                // An image that was pulled by a tag has no name with its digest.
+                let by_digest = || {
+                    let mut images = records.images.iter();
+                    images
+                        .find(|it| digest.is_some_and(|digest| is_repo_digest(it, &wanted, digest)))
+                };
+                (by_name.or_else(by_digest), digest.map(str::to_owned))
             }
             (None, None) => (None, None),
         };
@@ -269,6 +276,12 @@ fn layers_of<'a>(
 fn is_id(image: &ImageRecord, digest: &str) -> bool {
     digest.strip_prefix("sha256:") == Some(&image.id)
         || (image.big_data_digests.contains_key(digest) && digest.starts_with("sha256:"))
+}
+
+fn is_repo_digest(image: &ImageRecord, name: &str, digest: &str) -> bool {
+    let repository = names::repository(name);
+    let mut names = image.names.iter();
+    has_digest(image, digest) && names.any(|it| names::repository(it) == repository)
 }
 
 fn has_digest(image: &ImageRecord, digest: &str) -> bool {

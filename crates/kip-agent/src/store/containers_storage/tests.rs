@@ -161,6 +161,11 @@ fn an_image_is_found_with_the_manifest_that_was_asked_for() {
     assert_eq!(found(None, Some("busybox:1")), main);
     assert_eq!(found(Some(&fixture.other_manifest), None), other);
     assert_eq!(found(Some(&fixture.index), None), other);
+    let by_digest = |repository: &str, digest: &str| format!("{repository}@{digest}");
+    let name = by_digest("busybox:9", &fixture.index);
+    assert_eq!(found(None, Some(&name)), other);
+    let name = by_digest("elsewhere/busybox", &fixture.index);
+    assert!(fixture.find(None, Some(&name)).is_none());
     assert!(fixture.find(None, Some("busybox:2")).is_none());
     let unknown = fixture.diff_ids[0].as_str();
     assert!(fixture.find(Some(unknown), Some("busybox:1")).is_none());
