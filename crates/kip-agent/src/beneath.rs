@@ -152,6 +152,7 @@ mod tests {
         std::fs::write(outside.path().join("shadow"), "the node's").unwrap();
         let root = outside.path().join("diff");
         std::fs::create_dir_all(root.join("usr/lib")).unwrap();
+        std::fs::create_dir(root.join("usr/share")).unwrap();
         std::fs::write(root.join("usr/lib/a"), "of the layer").unwrap();
         (outside, root)
     }
@@ -160,12 +161,12 @@ mod tests {
     fn a_file_is_found_by_each_form_of_its_name() {
         let (_outside, root) = layer();
         symlink("usr/lib", root.join("lib")).unwrap();
-        symlink("/lib/../lib/.", root.join("usr/absolute")).unwrap();
+        symlink("/lib/../lib/.", root.join("usr/share/absolute")).unwrap();
         let deep = "usr/x/../lib//a";
         for name in ["usr/lib/a", "./usr/lib/a", "/usr/lib/a", deep, "lib/a"] {
             assert_eq!(read(&root, name).unwrap(), "of the layer", "{name}");
         }
-        assert_eq!(read(&root, "usr/absolute/a").unwrap(), "of the layer");
+        assert_eq!(read(&root, "usr/share/absolute/a").unwrap(), "of the layer");
     }
 
     #[test]
