@@ -15,6 +15,8 @@
 pub mod protocol;
 
 #[cfg(feature = "program")]
+pub mod beneath;
+#[cfg(feature = "program")]
 pub mod bolt;
 #[cfg(feature = "program")]
 pub mod documents;
@@ -28,5 +30,7 @@ pub mod roots;
 pub mod serve;
 #[cfg(feature = "program")]
 pub mod store;
+#[cfg(feature = "program")]
+pub mod tar_split;
 #[cfg(feature = "program")]
 pub mod wait;

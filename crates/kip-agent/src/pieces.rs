@@ -2,7 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::beneath;
 
 /// A part of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,15 @@ pub enum Piece {
         /// In bytes.
         size: u64,
     },
+    /// The first `size` bytes of a file of an image, whose name cannot be trusted.
+    Beneath {
+        /// The folder that it does not lead out of.
+        root: Arc<Path>,
+        /// Where it is in there, as the image has it.
+        name: PathBuf,
+        /// In bytes.
+        size: u64,
+    },
     /// So many zero bytes.
     Zeros(u64),
 }
@@ -25,7 +38,7 @@ impl Piece {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { size, .. } | Self::Zeros(size) => *size,
+            Self::File { size, .. } | Self::Beneath { size, .. } | Self::Zeros(size) => *size,
         }
     }
 }
@@ -74,9 +87,12 @@ impl<I: Iterator<Item = io::Result<Piece>>> Joined<I> {
                     Current::Bytes(cursor)
                 }
                 Piece::File { path, size } => {
-                    let mut file = open(&path).map_err(|error| of_path(&path, error))?;
-                    file.seek(SeekFrom::Start(skip))?;
-                    Current::File(file.take(size - skip), path)
+                    let file = beneath::regular(rustix::fs::CWD, &path);
+                    Current::file(file, path, skip..size)?
+                }
+                Piece::Beneath { root, name, size } => {
+                    let file = beneath::open(&root, &name);
+                    Current::file(file, name, skip..size)?
                 }
                 Piece::Zeros(size) => Current::Zeros(io::repeat(0).take(size - skip)),
             };
@@ -117,16 +133,19 @@ impl<I: Iterator<Item = io::Result<Piece>>> Read for Joined<I> {
     }
 }
 
-/// Opens a regular file, never through a link and never anything that would block.
-fn open(path: &std::path::Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+impl Current {
+    fn file(file: io::Result<File>, path: PathBuf, range: Range<u64>) -> io::Result<Self> {
+        let start = |mut file: File| file.seek(SeekFrom::Start(range.start)).map(|_| file);
+        let file = file
+            .and_then(start)
+            .map_err(|error| of_path(&path, error))?;
+        Ok(Self::File(file.take(range.end - range.start), path))
+    }
 }
 
 /// The error with the path that it is about.
 #[expect(clippy::needless_pass_by_value, reason = "that is what map_err has")]
-pub fn of_path(path: &std::path::Path, error: io::Error) -> io::Error {
+pub fn of_path(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
@@ -134,7 +153,7 @@ pub fn of_path(path: &std::path::Path, error: io::Error) -> io::Error {
 mod tests {
     use super::*;
 
-    fn all(offset: u64, file: &std::path::Path) -> io::Result<Vec<u8>> {
+    fn all(offset: u64, file: &Path) -> io::Result<Vec<u8>> {
         let pieces = vec![
             Piece::Bytes(b"abc".to_vec()),
             Piece::Zeros(2),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::store::Store;
 use crate::store::containerd::Containerd;
+use crate::store::containers_storage::ContainersStorage;
+use crate::store::docker::Docker;
 
 /// Where distributions have the root of containerd: kubeadm, EKS, GKE, AKS, kind; k3s; RKE2; k0s; microk8s.
 const CONTAINERD: &[&str] = &[
@@ -15,10 +17,18 @@ const CONTAINERD: &[&str] = &[
     "/var/snap/microk8s/common/var/lib/containerd",
 ];
 
-/// The folders of a runtime that may be looked at.
+/// Where Docker has its root.
+const DOCKER: &[&str] = &["/var/lib/docker", "/var/snap/docker/common/var-lib-docker"];
+
+/// Where CRI-O and root's podman have theirs.
+const CONTAINERS_STORAGE: &[&str] = &["/var/lib/containers/storage"];
+
+/// The roots of runtimes that may be looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Roots {
     containerd: Vec<PathBuf>,
+    docker: Vec<PathBuf>,
+    containers_storage: Vec<PathBuf>,
 }
 
 /// All stores that are on the node, that of this container's own image first.
@@ -29,32 +39,58 @@ struct Roots {
 /// When there is none, with where it was looked for.
 pub fn stores(host: &Path) -> io::Result<Vec<Box<dyn Store>>> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let own = own_roots(&mounts);
-    let mut tried = Vec::new();
-    let mut found: Vec<Box<dyn Store>> = Vec::new();
-    for root in own
-        .containerd
-        .into_iter()
-        .chain(CONTAINERD.iter().map(PathBuf::from))
-    {
-        let here = below(host, &root);
-        if tried.contains(&root) {
-            continue;
-        }
-        if let Some(store) = Containerd::below(&here) {
-            found.push(Box::new(store));
-        }
-        tried.push(root);
-    }
-    if found.is_empty() {
-        let tried: Vec<_> = tried
-            .iter()
-            .map(|root| root.display().to_string())
-            .collect();
-        let what = format!("no container runtime's images are at {}", tried.join(", "));
+    let mut search = Search {
+        host,
+        tried: Vec::new(),
+        found: Vec::new(),
+    };
+    search.all(own_roots(&mounts))?;
+    search.all(Roots {
+        containerd: CONTAINERD.iter().map(PathBuf::from).collect(),
+        docker: DOCKER.iter().map(PathBuf::from).collect(),
+        containers_storage: CONTAINERS_STORAGE.iter().map(PathBuf::from).collect(),
+    })?;
+    if search.found.is_empty() {
+        let tried = search.tried.iter().map(|root| root.display().to_string());
+        let tried = tried.collect::<Vec<_>>().join(", ");
+        let what = format!("no container runtime's images are at {tried}");
         return Err(io::Error::new(io::ErrorKind::NotFound, what));
     }
-    Ok(found)
+    Ok(search.found)
+}
+
+/// What was looked at, and what was there.
+struct Search<'a> {
+    host: &'a Path,
+    tried: Vec<PathBuf>,
+    found: Vec<Box<dyn Store>>,
+}
+
+impl Search<'_> {
+    fn all(&mut self, roots: Roots) -> io::Result<()> {
+        self.each(roots.containerd, |root| Ok(Containerd::below(root)))?;
+        self.each(roots.docker, Docker::open)?;
+        self.each(roots.containers_storage, |root| {
+            ContainersStorage::open(root, &[])
+        })
+    }
+
+    fn each<S: Store + 'static>(
+        &mut self,
+        roots: Vec<PathBuf>,
+        open: impl Fn(&Path) -> io::Result<Option<S>>,
+    ) -> io::Result<()> {
+        for root in roots {
+            if self.tried.contains(&root) {
+                continue;
+            }
+            if let Some(store) = open(&below(self.host, &root))? {
+                self.found.push(Box::new(store));
+            }
+            self.tried.push(root);
+        }
+        Ok(())
+    }
 }
 
 /// A path of the node, where it is mounted.
@@ -68,6 +104,10 @@ fn own_roots(mountinfo: &str) -> Roots {
     for folder in upper_folders(mountinfo) {
         if let Some((root, _)) = folder.split_once("/io.containerd.snapshotter.v1.") {
             roots.containerd.push(root.into());
+        } else if let Some((root, _)) = folder.split_once("/overlay2/") {
+            roots.docker.push(root.into());
+        } else if let Some((root, _)) = folder.split_once("/overlay/") {
+            roots.containers_storage.push(root.into());
         }
     }
     roots
@@ -106,6 +146,17 @@ mod tests {
             roots.containerd,
             [PathBuf::from("/data/c"), PathBuf::from("/data/c")]
         );
+        // Both of these give the lower folders as links, and relative to their own.
+        let mount = |folder: &str| {
+            format!(
+                "7 6 0:5 / / rw - overlay overlay rw,lowerdir=l/A:l/B,upperdir={folder}/a/diff,workdir=w\n"
+            )
+        };
+        let docker = own_roots(&mount("/data/docker/overlay2"));
+        assert_eq!(docker.docker, [PathBuf::from("/data/docker")]);
+        let storage = own_roots(&mount("/data/storage/overlay"));
+        let expected = [PathBuf::from("/data/storage")];
+        assert_eq!(storage.containers_storage, expected);
         assert_eq!(
             own_roots("1 2 0:1 / / rw - ext4 /dev/sda rw\n"),
             Roots::default()

@@ -1,6 +1,13 @@
 //! Where a node keeps its images: what a container runtime has on the disk, read without asking it.
 
 pub mod containerd;
+pub mod containers_storage;
+pub mod docker;
+mod files;
+mod names;
+#[cfg(test)]
+mod testing;
+mod unpacked;
 
 use std::io;
 
