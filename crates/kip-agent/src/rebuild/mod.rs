@@ -3,10 +3,36 @@
 //! What a tar says beyond its files (the order, the form of its headers, names, marks of deletion) is a builder's choice. The
 //! choices of known builders are tried, one after the other, until the digest is the one in the image's configuration: then the
 //! bytes are the same, whoever made them.
+//!
+//! ```text
+//! prove ─┬─ walk ── entries        the disk's files, in an order
+//! pieces ┘    │
+//!             └─ tar ── form       a file's header in a builder's form      (table: the known ones)
+//!                 ├── go           Go's archive/tar
+//!                 ├── gnu          GNU tar; Python's tarfile in GNU format
+//!                 └── python       Python's tarfile in PAX format           (block, pax)
+//! ```
+//!
+//! What cannot be proven, as the disk does not have it: marks of deletion with a time that the image's history does not know, the
+//! root's entry with a time that neither the history nor the files in it have, an order that is none, entries that were overwritten
+//! by later ones, holes that were written as such, the times of access and change in PAX records, times before 1970.
+
+mod block;
+mod entries;
+mod form;
+mod gnu;
+mod go;
+mod pax;
+mod prove;
+mod python;
+mod table;
+mod tar;
+mod walk;
 
 use std::io;
 use std::path::PathBuf;
 
+use crate::pieces::Piece;
 use crate::protocol::{Profile, Rebuilt};
 use crate::store::Pieces;
 
@@ -23,8 +49,39 @@ pub struct Folders {
 ///
 /// # Errors
 /// When the files cannot be read, or the profile's name is not known.
-pub fn pieces(_folders: &Folders, _profile: &Profile) -> io::Result<Pieces> {
-    Err(io::Error::other("not yet"))
+pub fn pieces(folders: &Folders, profile: &Profile) -> io::Result<Pieces> {
+    let form = form::named(&profile.name).ok_or_else(|| {
+        let what = format!("no form of a tar is known as {:?}", profile.name);
+        io::Error::new(io::ErrorKind::InvalidInput, what)
+    })?;
+    let given = profile.whiteout_time;
+    let mut walk = walk::Walk::new(&folders.top, form.order);
+    let mut ready = std::collections::VecDeque::new();
+    let mut size = 0;
+    let mut is_ended = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        while ready.is_empty() && !is_ended {
+            match walk.next() {
+                Some(Ok(entry)) => {
+                    ready.push_back(Piece::Bytes(tar::head(form, &entry, given)));
+                    if let Some((content, zeros)) = tar::body(&entry) {
+                        ready.extend([content, zeros]);
+                    }
+                }
+                Some(Err(error)) => {
+                    is_ended = true;
+                    return Some(Err(error));
+                }
+                None => {
+                    is_ended = true;
+                    ready.push_back(Piece::Zeros(tar::end(form, size)));
+                }
+            }
+        }
+        let piece = ready.pop_front()?;
+        size += piece.size();
+        Some(Ok(piece))
+    })))
 }
 
 /// Finds the form whose digest is `diff_id`, or else gives the one that most readers understand, with its digest.
@@ -34,10 +91,10 @@ pub fn pieces(_folders: &Folders, _profile: &Profile) -> io::Result<Pieces> {
 /// # Errors
 /// When the files cannot be read; `working`'s.
 pub fn prove(
-    _folders: &Folders,
-    _diff_id: &str,
-    _created: &[i64],
-    _working: &mut dyn FnMut() -> io::Result<()>,
+    folders: &Folders,
+    diff_id: &str,
+    created: &[i64],
+    working: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<Rebuilt> {
-    Err(io::Error::other("not yet"))
+    prove::prove(folders, diff_id, created, working)
 }

@@ -1,0 +1,88 @@
+//! What a builder chooses where the tar format leaves a choice.
+
+/// A known builder's choices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Form {
+    /// For people, and for [`crate::protocol::Profile`].
+    pub(super) name: &'static str,
+    /// Forms of the first tier are tried before all others.
+    pub(super) tier: u8,
+    pub(super) format: Format,
+    pub(super) order: Order,
+    /// Before each name.
+    pub(super) prefix: &'static str,
+    /// The name of the root's entry and where its time is from, where it has an entry. Unpackers do not keep it.
+    pub(super) root: Option<(&'static str, Time)>,
+    /// Whether the names of folders end in a slash.
+    pub(super) slash: bool,
+    /// The name of user and group 0; the others have none.
+    pub(super) owner: &'static str,
+    /// Whether the mode has the bits of the file's type.
+    pub(super) type_bits: bool,
+    /// Whether times are written with their decimals.
+    pub(super) decimals: bool,
+    pub(super) xattrs: Xattrs,
+    /// Whether folders are left out that an unpacker has made: nobody wrote them.
+    pub(super) only_written: bool,
+    pub(super) marks: Marks,
+    /// Zeros at the end fill up to a multiple of this.
+    pub(super) record: u64,
+}
+
+/// Of headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Go,
+    Gnu,
+    GnuPosix,
+    PythonGnu,
+    /// With whole seconds.
+    PythonPax,
+    /// With times as floating-point numbers.
+    PythonPaxFloat,
+}
+
+/// Of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Order {
+    /// By the bytes of the whole path, so that `a-b` is between `a` and `a/b`. Otherwise each folder's names are sorted, and what
+    /// is in a folder follows it.
+    pub(super) by_path: bool,
+    /// Marks of deletion are where their own names are, `.wh.…`, and not where those of the deleted are.
+    pub(super) marks_by_own_name: bool,
+}
+
+/// Where a time is from that the disk does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// From the profile.
+    Given,
+    /// Of a mark, its folder's; of the root, that of the newest in it.
+    Near,
+}
+
+/// Which extended attributes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Xattrs {
+    None,
+    Capability,
+    /// And `security.ima`, and those of users.
+    CapabilityAndUser,
+    All,
+}
+
+/// Of deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub(super) mode: u32,
+    pub(super) time: Time,
+    /// The kernel makes all marks of a mount links of one file, and some builders write the first one's name into the others.
+    pub(super) linked: bool,
+    /// The mark of an opaque folder has that folder's mode, and the time 0.
+    pub(super) opaque_like_folder: bool,
+}
+
+/// The form with the name.
+pub(super) fn named(name: &str) -> Option<&'static Form> {
+    super::table::FORMS.iter().find(|form| form.name == name)
+}

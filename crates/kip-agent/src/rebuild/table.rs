@@ -1,0 +1,368 @@
+//! The forms of known builders, the likeliest first.
+
+use super::form::{Form, Format, Marks, Order, Time, Xattrs};
+
+/// The one that is taken where none is proven: what most readers and builders understand.
+pub(super) const DEFAULT: &Form = &FORMS[0];
+
+const BY_NAME: Order = Order {
+    by_path: false,
+    marks_by_own_name: false,
+};
+const BY_NAME_MARKS_TOO: Order = Order {
+    by_path: false,
+    marks_by_own_name: true,
+};
+const BY_PATH: Order = Order {
+    by_path: true,
+    marks_by_own_name: false,
+};
+const BY_PATH_MARKS_TOO: Order = Order {
+    by_path: true,
+    marks_by_own_name: true,
+};
+
+/// As the differ of containerd writes, and `BuildKit` with it.
+const CONTAINERD: Form = Form {
+    name: "containerd",
+    tier: 0,
+    format: Format::Go,
+    order: BY_NAME,
+    prefix: "",
+    root: None,
+    slash: true,
+    owner: "",
+    type_bits: false,
+    decimals: false,
+    xattrs: Xattrs::Capability,
+    only_written: false,
+    marks: Marks {
+        mode: 0,
+        time: Time::Given,
+        linked: false,
+        opaque_like_folder: false,
+    },
+    record: 512,
+};
+
+/// As Docker writes from an overlay's folder.
+const DOCKER: Form = Form {
+    name: "docker",
+    marks: Marks {
+        mode: 0o600,
+        linked: true,
+        opaque_like_folder: true,
+        ..CONTAINERD.marks
+    },
+    ..CONTAINERD
+};
+
+/// As buildah and podman do.
+const STORAGE: Form = Form {
+    name: "containers-storage",
+    type_bits: true,
+    xattrs: Xattrs::CapabilityAndUser,
+    marks: Marks {
+        mode: 0,
+        ..DOCKER.marks
+    },
+    ..DOCKER
+};
+
+const UMOCI: Form = Form {
+    name: "umoci",
+    order: BY_NAME_MARKS_TOO,
+    root: Some((".", Time::Near)),
+    xattrs: Xattrs::All,
+    ..CONTAINERD
+};
+
+/// Small tools in Go: what is not written, is made by the unpacker.
+const GO: Form = Form {
+    name: "go",
+    order: BY_NAME_MARKS_TOO,
+    only_written: true,
+    ..CONTAINERD
+};
+
+const GNU: Form = Form {
+    name: "gnu",
+    tier: 1,
+    format: Format::Gnu,
+    xattrs: Xattrs::None,
+    record: 10240,
+    ..GO
+};
+
+const fn gnu(
+    name: &'static str,
+    format: Format,
+    order: Order,
+    owner: &'static str,
+    root: Option<(&'static str, Time)>,
+) -> Form {
+    let prefix = if root.is_some() { "./" } else { "" };
+    Form {
+        name,
+        format,
+        order,
+        owner,
+        root,
+        prefix,
+        decimals: matches!(format, Format::GnuPosix | Format::PythonPaxFloat),
+        ..GNU
+    }
+}
+
+const NEAR: Option<(&str, Time)> = Some(("./", Time::Near));
+const GIVEN: Option<(&str, Time)> = Some(("./", Time::Given));
+
+const fn by_folder(form: Form, name: &'static str) -> Form {
+    let marks = Marks {
+        time: Time::Near,
+        ..form.marks
+    };
+    Form {
+        name,
+        marks,
+        ..form
+    }
+}
+
+/// All of them.
+pub(super) static FORMS: &[Form] = &[
+    CONTAINERD,
+    DOCKER,
+    by_folder(DOCKER, "docker, marks by folder"),
+    STORAGE,
+    by_folder(STORAGE, "containers-storage, marks by folder"),
+    Form {
+        name: "docker before 24",
+        xattrs: Xattrs::Capability,
+        ..STORAGE
+    },
+    by_folder(
+        Form {
+            xattrs: Xattrs::Capability,
+            ..STORAGE
+        },
+        "docker before 24, marks by folder",
+    ),
+    GO,
+    Form {
+        name: "docker, changes",
+        order: BY_PATH,
+        ..CONTAINERD
+    },
+    Form {
+        name: "docker before 24, changes",
+        order: BY_PATH,
+        type_bits: true,
+        ..CONTAINERD
+    },
+    Form {
+        name: "go, by path",
+        order: BY_PATH_MARKS_TOO,
+        ..GO
+    },
+    Form {
+        name: "go, bare folders",
+        slash: false,
+        ..GO
+    },
+    Form {
+        name: "go, bare folders, by path",
+        slash: false,
+        order: BY_PATH_MARKS_TOO,
+        ..GO
+    },
+    Form {
+        name: "go, decimals",
+        decimals: true,
+        ..GO
+    },
+    UMOCI,
+    Form {
+        name: "umoci, root's time given",
+        root: Some((".", Time::Given)),
+        ..UMOCI
+    },
+    Form {
+        name: "go, absolute",
+        tier: 1,
+        prefix: "/",
+        slash: false,
+        ..GO
+    },
+    Form {
+        name: "go, absolute folders",
+        tier: 1,
+        prefix: "/",
+        ..GO
+    },
+    Form {
+        name: "kaniko",
+        tier: 1,
+        root: Some(("/", Time::Near)),
+        order: BY_PATH,
+        ..GO
+    },
+    Form {
+        name: "kaniko, root's time given",
+        tier: 1,
+        root: Some(("/", Time::Given)),
+        order: BY_PATH,
+        ..GO
+    },
+    Form {
+        name: "go, root as owner",
+        tier: 1,
+        owner: "root",
+        ..GO
+    },
+    Form {
+        name: "go, bare folders, root as owner",
+        tier: 1,
+        owner: "root",
+        slash: false,
+        ..GO
+    },
+    Form {
+        name: "go, ./",
+        tier: 1,
+        prefix: "./",
+        ..GO
+    },
+    Form {
+        name: "go, ./, with root",
+        tier: 1,
+        prefix: "./",
+        root: NEAR,
+        ..GO
+    },
+    gnu("gnu", Format::Gnu, BY_NAME_MARKS_TOO, "", None),
+    gnu("gnu, ./", Format::Gnu, BY_NAME_MARKS_TOO, "", NEAR),
+    gnu(
+        "gnu, ./, root's time given",
+        Format::Gnu,
+        BY_NAME_MARKS_TOO,
+        "",
+        GIVEN,
+    ),
+    gnu(
+        "gnu, root as owner",
+        Format::Gnu,
+        BY_NAME_MARKS_TOO,
+        "root",
+        None,
+    ),
+    gnu(
+        "gnu, ./, root as owner",
+        Format::Gnu,
+        BY_NAME_MARKS_TOO,
+        "root",
+        NEAR,
+    ),
+    gnu(
+        "gnu, ./, root as owner, root's time given",
+        Format::Gnu,
+        BY_NAME_MARKS_TOO,
+        "root",
+        GIVEN,
+    ),
+    gnu("gnu, by path", Format::Gnu, BY_PATH_MARKS_TOO, "", None),
+    gnu("gnu, ./, by path", Format::Gnu, BY_PATH_MARKS_TOO, "", NEAR),
+    gnu(
+        "gnu, root as owner, by path",
+        Format::Gnu,
+        BY_PATH_MARKS_TOO,
+        "root",
+        None,
+    ),
+    gnu(
+        "gnu, ./, root as owner, by path",
+        Format::Gnu,
+        BY_PATH_MARKS_TOO,
+        "root",
+        NEAR,
+    ),
+    gnu("posix", Format::GnuPosix, BY_NAME_MARKS_TOO, "", None),
+    gnu("posix, ./", Format::GnuPosix, BY_NAME_MARKS_TOO, "", NEAR),
+    gnu(
+        "posix, ./, root's time given",
+        Format::GnuPosix,
+        BY_NAME_MARKS_TOO,
+        "",
+        GIVEN,
+    ),
+    gnu(
+        "posix, root as owner",
+        Format::GnuPosix,
+        BY_NAME_MARKS_TOO,
+        "root",
+        None,
+    ),
+    gnu(
+        "posix, ./, root as owner",
+        Format::GnuPosix,
+        BY_NAME_MARKS_TOO,
+        "root",
+        NEAR,
+    ),
+    gnu("python gnu", Format::PythonGnu, BY_NAME_MARKS_TOO, "", None),
+    gnu(
+        "python gnu, root as owner",
+        Format::PythonGnu,
+        BY_NAME_MARKS_TOO,
+        "root",
+        None,
+    ),
+    gnu(
+        "python gnu, ./, root as owner",
+        Format::PythonGnu,
+        BY_NAME_MARKS_TOO,
+        "root",
+        NEAR,
+    ),
+    Form {
+        name: "python gnu, ./",
+        prefix: "./",
+        format: Format::PythonGnu,
+        ..GNU
+    },
+    Form {
+        name: "python gnu, ./, with root",
+        prefix: "./",
+        format: Format::PythonGnu,
+        root: NEAR,
+        ..GNU
+    },
+    gnu("python pax", Format::PythonPax, BY_NAME_MARKS_TOO, "", None),
+    gnu(
+        "python pax, root as owner",
+        Format::PythonPax,
+        BY_NAME_MARKS_TOO,
+        "root",
+        None,
+    ),
+    Form {
+        name: "python pax, ./",
+        prefix: "./",
+        format: Format::PythonPax,
+        ..GNU
+    },
+    gnu(
+        "python pax, decimals",
+        Format::PythonPaxFloat,
+        BY_NAME_MARKS_TOO,
+        "",
+        None,
+    ),
+    gnu(
+        "python pax, decimals, root as owner",
+        Format::PythonPaxFloat,
+        BY_NAME_MARKS_TOO,
+        "root",
+        None,
+    ),
+];
