@@ -22,9 +22,9 @@ pub(super) const MINOR: Range<usize> = 337..345;
 pub(super) const PREFIX: Range<usize> = 345..500;
 
 /// What POSIX writes.
-pub(super) const USTAR: &[u8; 8] = b"ustar\x0000";
+pub(super) const USTAR: [u8; 8] = *b"ustar\x0000";
 /// What GNU writes.
-pub(super) const GNU: &[u8; 8] = b"ustar  \0";
+pub(super) const GNU: [u8; 8] = *b"ustar  \0";
 
 /// What a header says, whatever its format is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,10 +51,10 @@ pub(super) struct Header {
 pub(super) struct Block([u8; BLOCK]);
 
 impl Block {
-    pub(super) fn new(flag: u8, magic: &[u8; 8]) -> Self {
+    pub(super) fn new(flag: u8, magic: [u8; 8]) -> Self {
         let mut block = [0; BLOCK];
         block[FLAG] = flag;
-        block[MAGIC].copy_from_slice(magic);
+        block[MAGIC].copy_from_slice(&magic);
         Self(block)
     }
 
@@ -88,6 +88,12 @@ impl Block {
         room[0] = if number < 0 { 0xff } else { 0x80 };
     }
 
+    /// The names of the user and the group.
+    pub(super) fn owner(&mut self, header: &Header) {
+        self.text(USER, header.user.as_bytes());
+        self.text(GROUP, header.group.as_bytes());
+    }
+
     /// The same in each format: the numbers by `put`, the names as they are.
     pub(super) fn fill(&mut self, header: &Header, put: fn(&mut Self, Range<usize>, i64)) {
         put(self, MODE, header.mode.into());
@@ -95,8 +101,7 @@ impl Block {
         put(self, GID, header.gid.into());
         put(self, SIZE, i64::try_from(header.size).unwrap_or_default());
         put(self, MTIME, header.mtime);
-        self.text(USER, header.user.as_bytes());
-        self.text(GROUP, header.group.as_bytes());
+        self.owner(header);
         if let Some((major, minor)) = header.device {
             put(self, MAJOR, major.into());
             put(self, MINOR, minor.into());

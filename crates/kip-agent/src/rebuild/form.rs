@@ -2,6 +2,10 @@
 
 /// A known builder's choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own, and the table names it"
+)]
 pub(super) struct Form {
     /// For people, and for [`crate::protocol::Profile`].
     pub(super) name: &'static str,
@@ -9,8 +13,7 @@ pub(super) struct Form {
     pub(super) tier: u8,
     pub(super) format: Format,
     pub(super) order: Order,
-    /// Before each name.
-    pub(super) prefix: &'static str,
+    pub(super) prefix: Prefix,
     /// The name of the root's entry and where its time is from, where it has an entry. Unpackers do not keep it.
     pub(super) root: Option<(&'static str, Time)>,
     /// Whether the names of folders end in a slash.
@@ -29,6 +32,15 @@ pub(super) struct Form {
     pub(super) record: u64,
 }
 
+/// What is before a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Prefix {
+    pub(super) files: &'static str,
+    pub(super) folders: &'static str,
+    /// Before the name that a hard link leads to.
+    pub(super) links: &'static str,
+}
+
 /// Of headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -40,6 +52,8 @@ pub(super) enum Format {
     PythonPax,
     /// With times as floating-point numbers.
     PythonPaxFloat,
+    /// libarchive's `bsdtar`, as far as USTAR has room.
+    Bsd,
 }
 
 /// Of entries.
@@ -59,6 +73,8 @@ pub(super) enum Time {
     Given,
     /// Of a mark, its folder's; of the root, that of the newest in it.
     Near,
+    /// 1970.
+    Epoch,
 }
 
 /// Which extended attributes are written.

@@ -37,10 +37,11 @@ pub(super) fn encode(header: &Header, long_mode: u32, long_owner: &'static str) 
 pub(super) fn encode_posix(header: &Header) -> Vec<u8> {
     let mut body = Vec::new();
     let mut add = |key: &str, value: &[u8]| body.extend(pax::record(key.as_bytes(), value));
-    for (key, text) in [("linkpath", &header.link), ("path", &header.name)] {
-        if text.len() > NAME.len() || !text.is_ascii() {
-            add(key, text);
-        }
+    if header.link.len() > NAME.len() {
+        add("linkpath", &header.link);
+    }
+    if header.name.len() > NAME.len() || !header.name.is_ascii() {
+        add("path", &header.name);
     }
     for (key, number) in [("uid", header.uid), ("gid", header.gid)] {
         if !fits(UID.len(), number.into()) {

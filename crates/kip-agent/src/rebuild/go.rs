@@ -8,8 +8,8 @@ use super::pax;
 pub(super) fn encode(header: &Header) -> Vec<u8> {
     let (records, is_ustar) = records(header);
     if is_ustar {
-        let (prefix, name) = split(&header.name).unwrap_or((b"", &header.name));
-        return main(header, prefix, name.to_vec(), header.link.clone()).to_vec();
+        let (prefix, name) = split(&header.name).unwrap_or((b"", header.name.as_slice()));
+        return main(header, prefix, name, &header.link).to_vec();
     }
     let mut bytes = Vec::new();
     if !records.is_empty() {
@@ -33,12 +33,14 @@ pub(super) fn encode(header: &Header) -> Vec<u8> {
         bytes = with_body(head, &body);
     }
     let name = ascii(&header.name);
-    bytes.extend_from_slice(&main(header, b"", name, ascii(&header.link)));
+    bytes.extend_from_slice(&main(header, b"", &name, &ascii(&header.link)));
     bytes
 }
 
+type Record = (Vec<u8>, Vec<u8>);
+
 /// The records that PAX needs, in order, and whether USTAR is enough.
-fn records(header: &Header) -> (Vec<(Vec<u8>, Vec<u8>)>, bool) {
+fn records(header: &Header) -> (Vec<Record>, bool) {
     let mut records = Vec::new();
     let mut is_ustar = header.xattrs.is_empty() && header.nanos == 0;
     if needs_record(&header.name) {
@@ -76,10 +78,10 @@ fn needs_record(text: &[u8]) -> bool {
     text.len() > NAME.len() || !text.is_ascii()
 }
 
-fn main(header: &Header, prefix: &[u8], name: Vec<u8>, link: Vec<u8>) -> [u8; 512] {
+fn main(header: &Header, prefix: &[u8], name: &[u8], link: &[u8]) -> [u8; 512] {
     let mut block = Block::new(header.flag, USTAR);
-    block.text(NAME, cut(&name));
-    block.text(LINK, cut(&link));
+    block.text(NAME, cut(name));
+    block.text(LINK, cut(link));
     block.text(PREFIX, prefix);
     block.octal(MAJOR, 0);
     block.octal(MINOR, 0);

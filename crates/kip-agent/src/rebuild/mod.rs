@@ -10,7 +10,8 @@
 //!             └─ tar ── form       a file's header in a builder's form      (table: the known ones)
 //!                 ├── go           Go's archive/tar
 //!                 ├── gnu          GNU tar; Python's tarfile in GNU format
-//!                 └── python       Python's tarfile in PAX format           (block, pax)
+//!                 ├── python       Python's tarfile in PAX format
+//!                 └── bsd          libarchive's bsdtar                      (block, pax)
 //! ```
 //!
 //! What cannot be proven, as the disk does not have it: marks of deletion with a time that the image's history does not know, the
@@ -18,6 +19,7 @@
 //! by later ones, holes that were written as such, the times of access and change in PAX records, times before 1970.
 
 mod block;
+mod bsd;
 mod entries;
 mod form;
 mod gnu;

@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -20,9 +21,10 @@ use crate::protocol::{Profile, Rebuilt};
 
 /// How many tars at most are made side by side.
 const SIDE_BY_SIDE: usize = 64;
-/// How many bytes a reading may hash; at least [`FEW`] tars are made nevertheless.
-const BUDGET: u64 = 32 << 30;
-const FEW: u64 = 12;
+/// After how many hashed bytes a search is given up. What is tried first is tried nevertheless.
+const BUDGET: u64 = 16 << 30;
+/// The fewest tars that are made side by side, however large the layer is.
+const FEW: u64 = 8;
 /// How long a search may be silent.
 const SILENCE: Duration = Duration::from_millis(500);
 
@@ -42,11 +44,21 @@ impl Pulse<'_> {
     }
 }
 
-/// Forms, each with times for what has none on the disk, that have given the same bytes so far.
+/// Forms, each with times for what has none on the disk.
+type Members = Vec<(&'static Form, Vec<i64>)>;
+
+/// What has given the same bytes so far.
 struct Group {
     hash: Sha256,
     size: u64,
-    members: Vec<(&'static Form, Vec<i64>)>,
+    members: Members,
+}
+
+impl Group {
+    fn say(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+    }
 }
 
 /// What a walk in one order finds.
@@ -67,9 +79,9 @@ pub(super) fn prove(
         working,
         last: Instant::now(),
     };
-    let times = times(created);
     let mut surveys: Vec<(Order, Survey)> = Vec::new();
     let mut tried = 0;
+    let mut spent = 0_u64;
     let mut fallback = None;
     for tier in [0, 1] {
         let mut rounds: Vec<(usize, Vec<&'static Form>)> = Vec::new();
@@ -88,18 +100,32 @@ pub(super) fn prove(
         }
         for (at, forms) in rounds {
             let (order, survey) = &surveys[at];
-            let most = (BUDGET / survey.bytes.max(1)).max(FEW);
-            let most = usize::try_from(most).map_or(SIDE_BY_SIDE, |most| most.min(SIDE_BY_SIDE));
-            let found = round(folders, *order, &forms, &times, most, &mut pulse)?;
-            tried += found.len();
-            for mut rebuilt in found {
-                rebuilt.tried = tried;
-                if rebuilt.digest == diff_id {
-                    rebuilt.is_proven = true;
-                    return Ok(rebuilt);
-                }
-                if rebuilt.profile == default_profile() {
-                    fallback = Some(rebuilt);
+            let mut members: Members = forms
+                .iter()
+                .map(|form| (*form, times(form, created)))
+                .collect();
+            while !members.is_empty() && (spent < BUDGET || tried == 0) {
+                let most = ((BUDGET - spent.min(BUDGET)) / survey.bytes.max(1)).max(FEW);
+                let most =
+                    usize::try_from(most).map_or(SIDE_BY_SIDE, |most| most.min(SIDE_BY_SIDE));
+                let round = Round {
+                    top: &folders.top,
+                    order: *order,
+                    most,
+                };
+                let (found, left) = round.run(members, &mut pulse)?;
+                members = left;
+                tried += found.len();
+                for mut rebuilt in found {
+                    spent = spent.saturating_add(rebuilt.size);
+                    rebuilt.tried = tried;
+                    if rebuilt.digest == diff_id {
+                        rebuilt.is_proven = true;
+                        return Ok(rebuilt);
+                    }
+                    if rebuilt.profile == default_profile() {
+                        fallback = Some(rebuilt);
+                    }
                 }
             }
         }
@@ -115,13 +141,20 @@ fn default_profile() -> Profile {
     }
 }
 
-/// Candidates, the likeliest first: what current builders write, when the history says that a layer was made, and the seconds that
-/// it took from there.
-fn times(created: &[i64]) -> Vec<i64> {
+/// Candidates for what has no time on the disk, the likeliest first: what current builders write, when the history says that a layer
+/// was made, and for marks the seconds that it may have taken from there.
+fn times(form: &Form, created: &[i64]) -> Vec<i64> {
+    let is_root_given = form.root.is_some_and(|(_, time)| time == Time::Given);
+    let steps: &[i64] = match form.marks.time {
+        // The root's time changes the whole tar: each candidate costs as much as a form.
+        _ if is_root_given => &[0],
+        Time::Given => &[0, 1, -1, 2, 3, 4, 5],
+        Time::Near | Time::Epoch => return vec![0],
+    };
     let mut times = vec![0];
-    for step in [0, 1, -1, 2, 3, 4, 5] {
+    for step in steps {
         for time in created {
-            let time = time.saturating_add(step);
+            let time = time.saturating_add(*step);
             if !times.contains(&time) {
                 times.push(time);
             }
@@ -148,52 +181,103 @@ fn survey(folders: &Folders, order: Order, pulse: &mut Pulse<'_>) -> io::Result<
     Ok(Survey { paths, bytes })
 }
 
-/// Makes all tars of these forms in one reading, at most so many, and gives one result for each that is different.
-fn round(
-    folders: &Folders,
+/// One reading of the files.
+struct Round<'a> {
+    top: &'a Path,
     order: Order,
-    forms: &[&'static Form],
-    times: &[i64],
+    /// How many tars are made at most.
     most: usize,
-    pulse: &mut Pulse<'_>,
-) -> io::Result<Vec<Rebuilt>> {
-    let members = forms.iter().map(|form| {
-        let is_timed = form.marks.time == Time::Given
-            || form.root.is_some_and(|(_, time)| time == Time::Given);
-        (*form, if is_timed { times.to_vec() } else { vec![0] })
-    });
-    let mut groups = vec![Group {
-        hash: Sha256::new(),
-        size: 0,
-        members: members.collect(),
-    }];
-    for entry in Walk::new(&folders.top, order) {
-        let entry = entry?;
-        part(&mut groups, most, |form, time| {
-            if time.is_none() && tar::needs_time(form, &entry) {
-                return None;
+}
+
+impl Round<'_> {
+    /// Makes the tars, and gives one result for each that is different, and what there was no room for.
+    fn run(&self, members: Members, pulse: &mut Pulse<'_>) -> io::Result<(Vec<Rebuilt>, Members)> {
+        let mut left = Members::new();
+        let mut groups = vec![Group {
+            hash: Sha256::new(),
+            size: 0,
+            members,
+        }];
+        for entry in Walk::new(self.top, self.order) {
+            let entry = entry?;
+            self.part(&mut groups, &mut left, |form, _, time| {
+                if time.is_none() && tar::needs_time(form, &entry) {
+                    return None;
+                }
+                Some(tar::head(form, &entry, time.unwrap_or_default()))
+            });
+            if let Some((content, zeros)) = tar::body(&entry) {
+                feed(&mut groups, content, pulse)?;
+                feed(&mut groups, zeros, pulse)?;
             }
-            Some(tar::head(form, &entry, time.unwrap_or_default()))
-        });
-        if let Some((content, zeros)) = tar::body(&entry) {
-            feed(&mut groups, content, pulse)?;
-            feed(&mut groups, zeros, pulse)?;
+            pulse.beat()?;
         }
-        pulse.beat()?;
-    }
-    let sizes: Vec<u64> = groups.iter().map(|group| group.size).collect();
-    // All members of a group have the same size.
-    let ends = |size: u64| move |form: &Form| tar::end(form, size);
-    let mut found = Vec::new();
-    for (group, size) in groups.into_iter().zip(sizes) {
-        let mut ended = vec![group];
-        let end = ends(size);
-        part(&mut ended, most, |form, _| {
-            Some(vec![0; usize::try_from(end(form)).unwrap_or_default()])
+        self.part(&mut groups, &mut left, |form, size, _| {
+            let zeros = usize::try_from(tar::end(form, size)).unwrap_or_default();
+            Some(vec![0; zeros])
         });
-        found.extend(ended.into_iter().filter_map(finish));
+        Ok((groups.into_iter().filter_map(finish).collect(), left))
     }
-    Ok(found)
+
+    /// Adds to each group what its members say next, and parts those that differ. `say` is given a form and the bytes so far, and gives
+    /// `None` where it needs a time.
+    fn part(
+        &self,
+        groups: &mut Vec<Group>,
+        left: &mut Members,
+        say: impl Fn(&'static Form, u64, Option<i64>) -> Option<Vec<u8>>,
+    ) {
+        let mut new = Vec::new();
+        for group in groups.iter_mut() {
+            let mut parts: Vec<(Vec<u8>, Members)> = Vec::new();
+            for (form, times) in std::mem::take(&mut group.members) {
+                if let Some(said) = say(form, group.size, None) {
+                    add(&mut parts, said, form, times);
+                    continue;
+                }
+                for time in times {
+                    if let Some(said) = say(form, group.size, Some(time)) {
+                        add(&mut parts, said, form, vec![time]);
+                    }
+                }
+            }
+            // The first one, with most of what is likely, takes the group's place.
+            for (said, members) in parts.drain(1..) {
+                let part = Group {
+                    hash: group.hash.clone(),
+                    size: group.size,
+                    members,
+                };
+                new.push((said, part));
+            }
+            for (said, members) in parts {
+                group.members = members;
+                group.say(&said);
+            }
+        }
+        for (said, mut part) in new {
+            if groups.len() < self.most {
+                part.say(&said);
+                groups.push(part);
+            } else {
+                left.extend(part.members);
+            }
+        }
+    }
+}
+
+/// Adds the form to those that say the same.
+fn add(parts: &mut Vec<(Vec<u8>, Members)>, said: Vec<u8>, form: &'static Form, times: Vec<i64>) {
+    let at = parts.iter().position(|(bytes, _)| *bytes == said);
+    let at = at.unwrap_or_else(|| {
+        parts.push((said, Members::new()));
+        parts.len() - 1
+    });
+    let members = &mut parts[at].1;
+    match members.last_mut() {
+        Some((last, known)) if std::ptr::eq(*last, form) => known.extend(times),
+        _ => members.push((form, times)),
+    }
 }
 
 fn finish(group: Group) -> Option<Rebuilt> {
@@ -214,61 +298,6 @@ fn finish(group: Group) -> Option<Rebuilt> {
     })
 }
 
-/// Adds to each group what its members say next, and parts those that differ. `say` gives `None` where it needs a time.
-///
-/// Where there would be too many groups, those that come last are given up: the likelier ones come first.
-fn part(
-    groups: &mut Vec<Group>,
-    most: usize,
-    say: impl Fn(&'static Form, Option<i64>) -> Option<Vec<u8>>,
-) {
-    let mut new = Vec::new();
-    let mut count = groups.len();
-    for group in groups.iter_mut() {
-        let mut parts: Vec<(Vec<u8>, Vec<(&'static Form, Vec<i64>)>)> = Vec::new();
-        let mut add = |said: Vec<u8>, form: &'static Form, times: Vec<i64>| {
-            let at = parts.iter().position(|(bytes, _)| *bytes == said);
-            let at = at.unwrap_or_else(|| {
-                parts.push((said, Vec::new()));
-                parts.len() - 1
-            });
-            let members = &mut parts[at].1;
-            match members.last_mut() {
-                Some((last, known)) if std::ptr::eq(*last, form) => known.extend(times),
-                _ => members.push((form, times)),
-            }
-        };
-        for (form, times) in std::mem::take(&mut group.members) {
-            if let Some(said) = say(form, None) {
-                add(said, form, times);
-                continue;
-            }
-            for time in times {
-                if let Some(said) = say(form, Some(time)) {
-                    add(said, form, vec![time]);
-                }
-            }
-        }
-        let (hash, size) = (group.hash.clone(), group.size);
-        for (index, (said, members)) in parts.into_iter().enumerate() {
-            let mut hash = hash.clone();
-            hash.update(&said);
-            let part = Group {
-                hash,
-                size: size + said.len() as u64,
-                members,
-            };
-            if index == 0 {
-                *group = part;
-            } else if count < most {
-                count += 1;
-                new.push(part);
-            }
-        }
-    }
-    groups.extend(new);
-}
-
 fn feed(groups: &mut [Group], piece: Piece, pulse: &mut Pulse<'_>) -> io::Result<()> {
     let mut reader = Joined::from_offset(std::iter::once(Ok(piece)), 0);
     let mut buffer = vec![0; 128 << 10];
@@ -278,8 +307,7 @@ fn feed(groups: &mut [Group], piece: Piece, pulse: &mut Pulse<'_>) -> io::Result
             return Ok(());
         }
         for group in &mut *groups {
-            group.hash.update(&buffer[..size]);
-            group.size += size as u64;
+            group.say(&buffer[..size]);
         }
         pulse.beat()?;
     }

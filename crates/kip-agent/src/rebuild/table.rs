@@ -1,6 +1,6 @@
 //! The forms of known builders, the likeliest first.
 
-use super::form::{Form, Format, Marks, Order, Time, Xattrs};
+use super::form::{Form, Format, Marks, Order, Prefix, Time, Xattrs};
 
 /// The one that is taken where none is proven: what most readers and builders understand.
 pub(super) const DEFAULT: &Form = &FORMS[0];
@@ -22,13 +22,25 @@ const BY_PATH_MARKS_TOO: Order = Order {
     marks_by_own_name: true,
 };
 
+const BARE: Prefix = prefix("");
+const DOT: Prefix = prefix("./");
+const ABSOLUTE: Prefix = prefix("/");
+
+const fn prefix(all: &'static str) -> Prefix {
+    Prefix {
+        files: all,
+        folders: all,
+        links: all,
+    }
+}
+
 /// As the differ of containerd writes, and `BuildKit` with it.
 const CONTAINERD: Form = Form {
     name: "containerd",
     tier: 0,
     format: Format::Go,
     order: BY_NAME,
-    prefix: "",
+    prefix: BARE,
     root: None,
     slash: true,
     owner: "",
@@ -71,9 +83,23 @@ const STORAGE: Form = Form {
 
 const UMOCI: Form = Form {
     name: "umoci",
-    order: BY_NAME_MARKS_TOO,
+    order: BY_PATH,
     root: Some((".", Time::Near)),
     xattrs: Xattrs::All,
+    marks: Marks {
+        time: Time::Epoch,
+        ..CONTAINERD.marks
+    },
+    ..CONTAINERD
+};
+
+const KANIKO: Form = Form {
+    name: "kaniko",
+    tier: 1,
+    order: BY_PATH,
+    root: Some(("/", Time::Near)),
+    prefix: Prefix { links: "/", ..BARE },
+    marks: UMOCI.marks,
     ..CONTAINERD
 };
 
@@ -101,7 +127,7 @@ const fn gnu(
     owner: &'static str,
     root: Option<(&'static str, Time)>,
 ) -> Form {
-    let prefix = if root.is_some() { "./" } else { "" };
+    let prefix = if root.is_some() { DOT } else { BARE };
     Form {
         name,
         format,
@@ -117,6 +143,7 @@ const fn gnu(
 const NEAR: Option<(&str, Time)> = Some(("./", Time::Near));
 const GIVEN: Option<(&str, Time)> = Some(("./", Time::Given));
 
+/// With the marks' times those of their folders: what was last done in a folder is often a deletion.
 const fn by_folder(form: Form, name: &'static str) -> Form {
     let marks = Marks {
         time: Time::Near,
@@ -129,240 +156,98 @@ const fn by_folder(form: Form, name: &'static str) -> Form {
     }
 }
 
+const DOCKER_OLD: Form = Form {
+    name: "docker before 24",
+    xattrs: Xattrs::Capability,
+    ..STORAGE
+};
+
+const KO: Prefix = Prefix {
+    folders: "",
+    ..ABSOLUTE
+};
+
 /// All of them.
+#[rustfmt::skip]
 pub(super) static FORMS: &[Form] = &[
     CONTAINERD,
     DOCKER,
     by_folder(DOCKER, "docker, marks by folder"),
     STORAGE,
     by_folder(STORAGE, "containers-storage, marks by folder"),
-    Form {
-        name: "docker before 24",
-        xattrs: Xattrs::Capability,
-        ..STORAGE
-    },
-    by_folder(
-        Form {
-            xattrs: Xattrs::Capability,
-            ..STORAGE
-        },
-        "docker before 24, marks by folder",
-    ),
+    DOCKER_OLD,
+    by_folder(DOCKER_OLD, "docker before 24, marks by folder"),
     GO,
-    Form {
-        name: "docker, changes",
-        order: BY_PATH,
-        ..CONTAINERD
-    },
-    Form {
-        name: "docker before 24, changes",
-        order: BY_PATH,
-        type_bits: true,
-        ..CONTAINERD
-    },
-    Form {
-        name: "go, by path",
-        order: BY_PATH_MARKS_TOO,
-        ..GO
-    },
-    Form {
-        name: "go, bare folders",
-        slash: false,
-        ..GO
-    },
-    Form {
-        name: "go, bare folders, by path",
-        slash: false,
-        order: BY_PATH_MARKS_TOO,
-        ..GO
-    },
-    Form {
-        name: "go, decimals",
-        decimals: true,
-        ..GO
-    },
+    Form { name: "docker, changes", order: BY_PATH, ..CONTAINERD },
+    Form { name: "docker before 24, changes", order: BY_PATH, type_bits: true, ..CONTAINERD },
+    Form { name: "go, by path", order: BY_PATH_MARKS_TOO, ..GO },
+    Form { name: "go, bare folders", slash: false, ..GO },
+    Form { name: "go, bare folders, by path", slash: false, order: BY_PATH_MARKS_TOO, ..GO },
+    Form { name: "go, bare folders, absolute files", slash: false, prefix: KO, ..GO },
+    Form { name: "go, decimals", decimals: true, ..GO },
     UMOCI,
-    Form {
-        name: "umoci, root's time given",
-        root: Some((".", Time::Given)),
-        ..UMOCI
-    },
-    Form {
-        name: "go, absolute",
-        tier: 1,
-        prefix: "/",
-        slash: false,
-        ..GO
-    },
-    Form {
-        name: "go, absolute folders",
-        tier: 1,
-        prefix: "/",
-        ..GO
-    },
-    Form {
-        name: "kaniko",
-        tier: 1,
-        root: Some(("/", Time::Near)),
-        order: BY_PATH,
-        ..GO
-    },
-    Form {
-        name: "kaniko, root's time given",
-        tier: 1,
-        root: Some(("/", Time::Given)),
-        order: BY_PATH,
-        ..GO
-    },
-    Form {
-        name: "go, root as owner",
-        tier: 1,
-        owner: "root",
-        ..GO
-    },
-    Form {
-        name: "go, bare folders, root as owner",
-        tier: 1,
-        owner: "root",
-        slash: false,
-        ..GO
-    },
-    Form {
-        name: "go, ./",
-        tier: 1,
-        prefix: "./",
-        ..GO
-    },
-    Form {
-        name: "go, ./, with root",
-        tier: 1,
-        prefix: "./",
-        root: NEAR,
-        ..GO
-    },
+    Form { name: "umoci, root's time given", root: Some((".", Time::Given)), ..UMOCI },
+
+    Form { name: "go, absolute", tier: 1, prefix: ABSOLUTE, slash: false, ..GO },
+    Form { name: "go, absolute folders", tier: 1, prefix: ABSOLUTE, ..GO },
+    KANIKO,
+    Form { name: "kaniko, root's time given", root: Some(("/", Time::Given)), ..KANIKO },
+    Form { name: "go, root as owner", tier: 1, owner: "root", ..GO },
+    Form { name: "go, bare folders, root as owner", tier: 1, owner: "root", slash: false, ..GO },
+    Form { name: "go, ./", tier: 1, prefix: DOT, ..GO },
+    Form { name: "go, ./, with root", tier: 1, prefix: DOT, root: NEAR, ..GO },
+
     gnu("gnu", Format::Gnu, BY_NAME_MARKS_TOO, "", None),
     gnu("gnu, ./", Format::Gnu, BY_NAME_MARKS_TOO, "", NEAR),
-    gnu(
-        "gnu, ./, root's time given",
-        Format::Gnu,
-        BY_NAME_MARKS_TOO,
-        "",
-        GIVEN,
-    ),
-    gnu(
-        "gnu, root as owner",
-        Format::Gnu,
-        BY_NAME_MARKS_TOO,
-        "root",
-        None,
-    ),
-    gnu(
-        "gnu, ./, root as owner",
-        Format::Gnu,
-        BY_NAME_MARKS_TOO,
-        "root",
-        NEAR,
-    ),
-    gnu(
-        "gnu, ./, root as owner, root's time given",
-        Format::Gnu,
-        BY_NAME_MARKS_TOO,
-        "root",
-        GIVEN,
-    ),
+    gnu("gnu, ./, root's time given", Format::Gnu, BY_NAME_MARKS_TOO, "", GIVEN),
+    gnu("gnu, root as owner", Format::Gnu, BY_NAME_MARKS_TOO, "root", None),
+    gnu("gnu, ./, root as owner", Format::Gnu, BY_NAME_MARKS_TOO, "root", NEAR),
+    gnu("gnu, ./, root as owner, root's time given", Format::Gnu, BY_NAME_MARKS_TOO, "root", GIVEN),
     gnu("gnu, by path", Format::Gnu, BY_PATH_MARKS_TOO, "", None),
     gnu("gnu, ./, by path", Format::Gnu, BY_PATH_MARKS_TOO, "", NEAR),
-    gnu(
-        "gnu, root as owner, by path",
-        Format::Gnu,
-        BY_PATH_MARKS_TOO,
-        "root",
-        None,
-    ),
-    gnu(
-        "gnu, ./, root as owner, by path",
-        Format::Gnu,
-        BY_PATH_MARKS_TOO,
-        "root",
-        NEAR,
-    ),
+    gnu("gnu, root as owner, by path", Format::Gnu, BY_PATH_MARKS_TOO, "root", None),
+    gnu("gnu, ./, root as owner, by path", Format::Gnu, BY_PATH_MARKS_TOO, "root", NEAR),
+
     gnu("posix", Format::GnuPosix, BY_NAME_MARKS_TOO, "", None),
     gnu("posix, ./", Format::GnuPosix, BY_NAME_MARKS_TOO, "", NEAR),
-    gnu(
-        "posix, ./, root's time given",
-        Format::GnuPosix,
-        BY_NAME_MARKS_TOO,
-        "",
-        GIVEN,
-    ),
-    gnu(
-        "posix, root as owner",
-        Format::GnuPosix,
-        BY_NAME_MARKS_TOO,
-        "root",
-        None,
-    ),
-    gnu(
-        "posix, ./, root as owner",
-        Format::GnuPosix,
-        BY_NAME_MARKS_TOO,
-        "root",
-        NEAR,
-    ),
+    gnu("posix, ./, root's time given", Format::GnuPosix, BY_NAME_MARKS_TOO, "", GIVEN),
+    gnu("posix, root as owner", Format::GnuPosix, BY_NAME_MARKS_TOO, "root", None),
+    gnu("posix, ./, root as owner", Format::GnuPosix, BY_NAME_MARKS_TOO, "root", NEAR),
+
     gnu("python gnu", Format::PythonGnu, BY_NAME_MARKS_TOO, "", None),
-    gnu(
-        "python gnu, root as owner",
-        Format::PythonGnu,
-        BY_NAME_MARKS_TOO,
-        "root",
-        None,
-    ),
-    gnu(
-        "python gnu, ./, root as owner",
-        Format::PythonGnu,
-        BY_NAME_MARKS_TOO,
-        "root",
-        NEAR,
-    ),
-    Form {
-        name: "python gnu, ./",
-        prefix: "./",
-        format: Format::PythonGnu,
-        ..GNU
-    },
-    Form {
-        name: "python gnu, ./, with root",
-        prefix: "./",
-        format: Format::PythonGnu,
-        root: NEAR,
-        ..GNU
-    },
+    gnu("python gnu, root as owner", Format::PythonGnu, BY_NAME_MARKS_TOO, "root", None),
+    Form { name: "python gnu, ./", prefix: DOT, format: Format::PythonGnu, ..GNU },
+    Form { name: "python gnu, ./, with root", prefix: DOT, format: Format::PythonGnu, root: NEAR, ..GNU },
     gnu("python pax", Format::PythonPax, BY_NAME_MARKS_TOO, "", None),
-    gnu(
-        "python pax, root as owner",
-        Format::PythonPax,
-        BY_NAME_MARKS_TOO,
-        "root",
-        None,
-    ),
-    Form {
-        name: "python pax, ./",
-        prefix: "./",
-        format: Format::PythonPax,
-        ..GNU
-    },
-    gnu(
-        "python pax, decimals",
-        Format::PythonPaxFloat,
-        BY_NAME_MARKS_TOO,
-        "",
-        None,
-    ),
-    gnu(
-        "python pax, decimals, root as owner",
-        Format::PythonPaxFloat,
-        BY_NAME_MARKS_TOO,
-        "root",
-        None,
-    ),
+    gnu("python pax, root as owner", Format::PythonPax, BY_NAME_MARKS_TOO, "root", None),
+    Form { name: "python pax, ./", prefix: DOT, format: Format::PythonPax, ..GNU },
+    gnu("python pax, decimals", Format::PythonPaxFloat, BY_NAME_MARKS_TOO, "", None),
+    gnu("python pax, decimals, root as owner", Format::PythonPaxFloat, BY_NAME_MARKS_TOO, "root", None),
+
+    Form { name: "bsdtar", format: Format::Bsd, record: 512, ..GNU },
+    Form { name: "bsdtar, by path", format: Format::Bsd, record: 512, order: BY_PATH_MARKS_TOO, ..GNU },
+    Form { name: "bsdtar, ./", format: Format::Bsd, record: 512, prefix: DOT, ..GNU },
+    Form { name: "bsdtar, ./, by path", format: Format::Bsd, record: 512, prefix: DOT, order: BY_PATH_MARKS_TOO, ..GNU },
+    Form { name: "bsdtar, root as owner", format: Format::Bsd, record: 512, owner: "root", ..GNU },
+    Form { name: "bsdtar, piped", format: Format::Bsd, ..GNU },
+    Form { name: "bsdtar, ./, piped", format: Format::Bsd, prefix: DOT, ..GNU },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_has_a_name_of_its_own_and_is_no_other_one() {
+        for (index, form) in FORMS.iter().enumerate() {
+            for other in &FORMS[..index] {
+                assert_ne!(form.name, other.name);
+                let renamed = Form {
+                    name: other.name,
+                    ..*form
+                };
+                assert_ne!(renamed, *other, "{} and {}", form.name, other.name);
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::block::{BLOCK, Header, padding};
 use super::entries::{Entry, Kind};
 use super::form::{Form, Format, Time, Xattrs};
 use super::walk::{MARK, OPAQUE};
-use super::{gnu, go, python};
+use super::{bsd, gnu, go, python};
 use crate::pieces::Piece;
 
 /// The headers of the entry, all that is before its content; nothing where the form leaves the entry out.
@@ -25,6 +25,7 @@ pub(super) fn head(form: &Form, entry: &Entry, given: i64) -> Vec<u8> {
         Format::GnuPosix => gnu::encode_posix(&header),
         Format::PythonPax => python::encode(&header, false),
         Format::PythonPaxFloat => python::encode(&header, true),
+        Format::Bsd => bsd::encode(&header),
     }
 }
 
@@ -89,7 +90,8 @@ fn header(form: &Form, entry: &Entry, given: i64) -> Header {
             header.nanos = 0;
             header.mtime = match form.root {
                 Some((_, Time::Given)) => given,
-                _ => entry.near,
+                Some((_, Time::Near)) => entry.near,
+                Some((_, Time::Epoch)) | None => 0,
             };
         }
         _ => {}
@@ -97,7 +99,7 @@ fn header(form: &Form, entry: &Entry, given: i64) -> Header {
     if let Some(first) = &entry.first {
         header.flag = b'1';
         header.size = 0;
-        header.link = prefixed(form, first);
+        header.link = joined(form.prefix.links, first);
         header.device = header.device.filter(|_| form.format == Format::Go);
     }
     header
@@ -120,6 +122,7 @@ fn mark(form: &Form, entry: &Entry, given: i64) -> Header {
         (Kind::Opaque, _) if form.marks.opaque_like_folder => (entry.mode & 0o777, 0),
         (_, Time::Given) => (form.marks.mode, given),
         (_, Time::Near) => (form.marks.mode, entry.near),
+        (_, Time::Epoch) => (form.marks.mode, 0),
     };
     let first = entry.first.as_ref().filter(|_| form.marks.linked);
     let owner = if matches!(entry.kind, Kind::Opaque) && !form.marks.opaque_like_folder {
@@ -132,11 +135,11 @@ fn mark(form: &Form, entry: &Entry, given: i64) -> Header {
         owned(form, entry)
     };
     Header {
-        name: prefixed(form, &path),
+        name: joined(form.prefix.files, &path),
         flag: b'0',
         mode,
         mtime,
-        link: first.map_or_else(Vec::new, |first| prefixed(form, first)),
+        link: first.map_or_else(Vec::new, |first| joined(form.prefix.files, first)),
         ..owner
     }
 }
@@ -153,16 +156,21 @@ fn owned(form: &Form, entry: &Entry) -> Header {
 }
 
 fn named(form: &Form, entry: &Entry) -> Vec<u8> {
-    let is_folder = matches!(entry.kind, Kind::Folder { .. });
+    if !matches!(entry.kind, Kind::Folder { .. }) {
+        return joined(form.prefix.files, &entry.path);
+    }
     match form.root {
         Some((root, _)) if entry.path.is_empty() => root.into(),
-        _ if is_folder && form.slash => [&prefixed(form, &entry.path), b"/".as_slice()].concat(),
-        _ => prefixed(form, &entry.path),
+        _ => {
+            let mut name = joined(form.prefix.folders, &entry.path);
+            name.extend(form.slash.then_some(b'/'));
+            name
+        }
     }
 }
 
-fn prefixed(form: &Form, path: &[u8]) -> Vec<u8> {
-    [form.prefix.as_bytes(), path].concat()
+fn joined(prefix: &str, path: &[u8]) -> Vec<u8> {
+    [prefix.as_bytes(), path].concat()
 }
 
 fn kept(which: Xattrs, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Vec<u8>, Vec<u8>)> {
