@@ -29,13 +29,21 @@ pub(super) struct Entry {
     pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// The first path of the same file.
     pub(super) first: Option<Vec<u8>>,
-    /// An unpacker made the folder, to put something into it: its last change of times is that of its content, while to a folder
-    /// that was in the tar the tar's time is given after that.
+    /// When it was changed for the last time, in seconds and nanoseconds.
+    pub(super) change: (i64, i64),
+    /// A folder that an unpacker made.
     pub(super) is_made: bool,
     /// For what has no time of its own: its folder's, or for the root that of the newest in it.
     pub(super) near: i64,
     /// What else there is of the same file.
     pub(super) inode: Option<(u64, u64)>,
+}
+
+impl Entry {
+    /// Whether the last that happened to it was that something was put into it, or taken from it.
+    pub(super) fn is_touched(&self) -> bool {
+        (self.mtime, i64::from(self.nanos)) == self.change
+    }
 }
 
 /// What it is.
@@ -101,21 +109,21 @@ fn read_at(source: &Path, path: Vec<u8>, near: i64) -> io::Result<Option<Entry>>
     };
     let is_folder = matches!(kind, Kind::Folder { .. });
     let is_shared = metadata.nlink() > 1 && !is_folder && kind != Kind::Deleted;
-    let times = (metadata.mtime(), metadata.mtime_nsec());
     Ok(Some(Entry {
         source: source.to_owned(),
         path,
         mode: metadata.mode() & 0o7777,
         uid: metadata.uid(),
         gid: metadata.gid(),
-        mtime: times.0,
-        nanos: u32::try_from(times.1).unwrap_or_default(),
+        mtime: metadata.mtime(),
+        nanos: u32::try_from(metadata.mtime_nsec()).unwrap_or_default(),
         xattrs: xattrs
             .into_iter()
             .filter(|(name, _)| !is_private(name))
             .collect(),
         first: None,
-        is_made: is_folder && times == (metadata.ctime(), metadata.ctime_nsec()),
+        is_made: false,
+        change: (metadata.ctime(), metadata.ctime_nsec()),
         near,
         inode: is_shared.then(|| (metadata.dev(), metadata.ino())),
         kind,

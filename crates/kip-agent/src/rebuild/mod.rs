@@ -32,32 +32,23 @@ mod tar;
 mod walk;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::pieces::Piece;
 use crate::protocol::{Profile, Rebuilt};
 use crate::store::Pieces;
 
-/// A layer's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folders {
-    /// Those of the layer itself.
-    pub top: PathBuf,
-    /// Those of the layers below it, the nearest first.
-    pub lower: Vec<PathBuf>,
-}
-
-/// The tar in this form. The same at each call, as long as the files are.
+/// The tar of a layer whose files are in the folder, in this form. The same at each call, as long as the files are.
 ///
 /// # Errors
 /// When the files cannot be read, or the profile's name is not known.
-pub fn pieces(folders: &Folders, profile: &Profile) -> io::Result<Pieces> {
+pub fn pieces(top: &Path, profile: &Profile) -> io::Result<Pieces> {
     let form = form::named(&profile.name).ok_or_else(|| {
         let what = format!("no form of a tar is known as {:?}", profile.name);
         io::Error::new(io::ErrorKind::InvalidInput, what)
     })?;
     let given = profile.whiteout_time;
-    let mut walk = walk::Walk::new(&folders.top, form.order);
+    let mut walk = walk::Walk::new(top, form.order);
     let mut ready = std::collections::VecDeque::new();
     let mut size = 0;
     let mut is_ended = false;
@@ -93,10 +84,10 @@ pub fn pieces(folders: &Folders, profile: &Profile) -> io::Result<Pieces> {
 /// # Errors
 /// When the files cannot be read; `working`'s.
 pub fn prove(
-    folders: &Folders,
+    top: &Path,
     diff_id: &str,
     created: &[i64],
     working: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<Rebuilt> {
-    prove::prove(folders, diff_id, created, working)
+    prove::prove(top, diff_id, created, working)
 }

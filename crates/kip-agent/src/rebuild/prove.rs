@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use super::entries::Kind;
 use super::form::{Form, Order, Time};
 use super::table::{DEFAULT, FORMS};
+use super::tar;
 use super::walk::Walk;
-use super::{Folders, tar};
 use crate::pieces::{Joined, Piece};
 use crate::protocol::{Profile, Rebuilt};
 
@@ -70,7 +70,7 @@ struct Survey {
 
 /// See [`super::prove`].
 pub(super) fn prove(
-    folders: &Folders,
+    top: &Path,
     diff_id: &str,
     created: &[i64],
     working: &mut dyn FnMut() -> io::Result<()>,
@@ -87,7 +87,7 @@ pub(super) fn prove(
         let mut rounds: Vec<(usize, Vec<&'static Form>)> = Vec::new();
         for form in FORMS.iter().filter(|form| form.tier == tier) {
             if !surveys.iter().any(|(order, _)| *order == form.order) {
-                surveys.push((form.order, survey(folders, form.order, &mut pulse)?));
+                surveys.push((form.order, survey(top, form.order, &mut pulse)?));
             }
             // Orders that are no different for this layer are one.
             let own = surveys.iter().find(|(order, _)| *order == form.order);
@@ -109,7 +109,7 @@ pub(super) fn prove(
                 let most =
                     usize::try_from(most).map_or(SIDE_BY_SIDE, |most| most.min(SIDE_BY_SIDE));
                 let round = Round {
-                    top: &folders.top,
+                    top,
                     order: *order,
                     most,
                 };
@@ -163,10 +163,10 @@ fn times(form: &Form, created: &[i64]) -> Vec<i64> {
     times
 }
 
-fn survey(folders: &Folders, order: Order, pulse: &mut Pulse<'_>) -> io::Result<Survey> {
+fn survey(top: &Path, order: Order, pulse: &mut Pulse<'_>) -> io::Result<Survey> {
     let mut paths = crc32fast::Hasher::new();
     let mut bytes = 0;
-    for entry in Walk::new(&folders.top, order) {
+    for entry in Walk::new(top, order) {
         let entry = entry?;
         paths.update(&entry.path);
         paths.update(if entry.kind == Kind::Opaque {

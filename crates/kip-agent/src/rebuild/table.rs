@@ -85,6 +85,7 @@ const UMOCI: Form = Form {
     name: "umoci",
     order: BY_PATH,
     root: Some((".", Time::Near)),
+    only_written: true,
     xattrs: Xattrs::All,
     marks: Marks {
         time: Time::Epoch,

@@ -19,6 +19,9 @@ pub(super) const MARK: &[u8] = b".wh.";
 /// The name of the mark of an opaque folder.
 pub(super) const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// How many seconds unpacking a layer takes at most.
+const UNPACKING: u64 = 60;
+
 /// The entries in order, the root first.
 pub(super) struct Walk {
     top: PathBuf,
@@ -28,7 +31,8 @@ pub(super) struct Walk {
     next: Option<Entry>,
     first_paths: HashMap<(u64, u64), Vec<u8>>,
     first_mark: Option<Vec<u8>>,
-    is_started: bool,
+    /// The root, without its content.
+    root: Option<Entry>,
 }
 
 /// A folder of which there is something left.
@@ -60,7 +64,7 @@ impl Walk {
             next: None,
             first_paths: HashMap::new(),
             first_mark: None,
-            is_started: false,
+            root: None,
         }
     }
 
@@ -70,6 +74,7 @@ impl Walk {
         if let Some(root) = &root {
             self.enter(Vec::new(), root.mtime)?;
         }
+        self.root.clone_from(&root);
         Ok(root)
     }
 
@@ -112,8 +117,7 @@ impl Walk {
 
     /// The next entry; `None` at the end.
     fn advance(&mut self) -> io::Result<Option<Entry>> {
-        if !self.is_started {
-            self.is_started = true;
+        if self.root.is_none() {
             return self.root();
         }
         if let Some(entry) = self.next.take() {
@@ -155,6 +159,21 @@ impl Walk {
         Ok(None)
     }
 
+    /// Whether an unpacker made the folder, as something in it was in the tar and the folder itself was not: it has the time when
+    /// something was put into it, while to a folder that was in the tar the tar's time is given after that.
+    ///
+    /// The root is always made by the unpacker. Where even it was changed since, the disk is a copy of the one that was unpacked to:
+    /// then what is left is that it was made at about the time at which the root was.
+    fn is_made(&self, folder: &Entry) -> bool {
+        self.root.as_ref().is_some_and(|root| {
+            if root.is_touched() {
+                folder.is_touched()
+            } else {
+                folder.mtime.abs_diff(root.mtime) <= UNPACKING
+            }
+        })
+    }
+
     /// Does what is to be done because of the entry.
     fn note(&mut self, mut entry: Entry) -> io::Result<Entry> {
         if let Some(inode) = entry.inode {
@@ -169,6 +188,7 @@ impl Walk {
                 self.first_mark.get_or_insert_with(|| entry.path.clone());
             }
             Kind::Folder { is_opaque } => {
+                entry.is_made = self.is_made(&entry);
                 if is_opaque && !self.order.marks_by_own_name {
                     self.next = Some(opaque_of(entry.clone()));
                 }

@@ -3,10 +3,11 @@
 //	corpus apply ROOT TAR PARENT...       containerd 2: into the form of an overlay's folder
 //	corpus containerd LOWER UPPER [EPOCH] containerd 2, BuildKit
 //	corpus containerd1 LOWER UPPER        containerd 1.7: marks of deletion have the time now
+//	corpus buildkit LOWER UPPER          BuildKit, from the folder of an overlay
 //	corpus docker UPPER                   Docker, from the folder of an overlay
 //	corpus changes LOWER UPPER            Docker, without one
 //	corpus crane NAME=CONTENT...          go-containerregistry: files only
-//	corpus plain FORM ROOT                Go's archive/tar: absolute, root or bare
+//	corpus plain FORM ROOT                Go's archive/tar: absolute, ko, root (kaniko) or bare
 //
 // A layer is written to the standard output.
 package main
@@ -21,11 +22,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	archive1 "github.com/containerd/containerd/archive"
+	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/google/go-containerregistry/pkg/crane"
+	"github.com/moby/buildkit/util/overlay"
 	docker "github.com/moby/go-archive"
 	"github.com/moby/sys/user"
 )
@@ -61,6 +65,13 @@ func run(what string, args []string) error {
 		return archive.WriteDiff(ctx, os.Stdout, args[0], args[1], options...)
 	case "containerd1":
 		return archive1.WriteDiff(ctx, os.Stdout, args[0], args[1])
+	case "buildkit":
+		lower := []mount.Mount{{Type: "bind", Source: args[0], Options: []string{"rbind", "ro"}}}
+		upper, err := filepath.Abs(args[1])
+		if err != nil {
+			return err
+		}
+		return overlay.WriteUpperdir(ctx, os.Stdout, upper, lower)
 	case "docker":
 		reader, err := docker.TarWithOptions(args[0], &docker.TarOptions{WhiteoutFormat: docker.OverlayWhiteoutFormat})
 		return copied(reader, err)
@@ -98,8 +109,10 @@ func copied(reader io.ReadCloser, err error) error {
 	return err
 }
 
-// plain writes the files with names that are absolute and bare, as ko does; with an entry for the root, as kaniko does; or bare.
+// plain writes the files with names that are absolute; as ko does, with bare folders; as kaniko does, with an entry for the root and
+// hard links that lead to absolute names; or with bare names.
 func plain(form, root string) error {
+	first := map[uint64]string{}
 	writer := tar.NewWriter(os.Stdout)
 	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
@@ -130,10 +143,18 @@ func plain(form, root string) error {
 			return nil
 		case name == ".":
 			header.Name = "/"
-		case form == "absolute":
+		case form == "absolute" || form == "ko" && !info.IsDir():
 			header.Name = "/" + name
 		case form == "root" && info.IsDir():
 			header.Name += "/"
+		}
+		if stat := info.Sys().(*syscall.Stat_t); form == "root" && stat.Nlink > 1 && !info.IsDir() {
+			if header.Linkname = first[stat.Ino]; header.Linkname != "" {
+				header.Typeflag, header.Size = tar.TypeLink, 0
+				return writer.WriteHeader(header)
+			}
+			first[stat.Ino] = "/" + name
+			header.Linkname = link
 		}
 		if err := writer.WriteHeader(header); err != nil {
 			return err

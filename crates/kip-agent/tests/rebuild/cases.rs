@@ -1,11 +1,18 @@
 //! The layers.
 
+#![allow(
+    clippy::needless_raw_string_hashes,
+    reason = "scripts are quoted alike, whether they have quotes or not"
+)]
+
 /// How a layer comes to be.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) expected: Expected,
     /// In bash, after `prelude.sh`.
     pub(crate) script: &'static str,
+    /// What happens after unpacking.
+    pub(crate) then: &'static str,
 }
 
 /// What must come out.
@@ -24,6 +31,7 @@ const fn case(name: &'static str, expected: Expected, script: &'static str) -> C
         name,
         expected,
         script,
+        then: "",
     }
 }
 
@@ -226,9 +234,32 @@ with tarfile.open("layer.tar", "w") as t:
         r#"lower; "$CORPUS" crane usr/bin/a=1 etc/conf.d/x=2 new/c=3 >layer.tar"#,
     ),
     case(
-        "ko: absolute names",
+        "go: absolute names",
         Proven,
         r#"plain=1 tree t; "$CORPUS" plain absolute t >layer.tar"#,
+    ),
+    Case {
+        then: "cp -a fs copy; rm -r fs; mv copy fs",
+        ..case(
+            "crane: on a disk that was copied",
+            Proven,
+            r#"lower; "$CORPUS" crane usr/bin/a=1 etc/conf.d/x=2 new/c=3 >layer.tar"#,
+        )
+    },
+    case(
+        "ko: a program",
+        Proven,
+        r#"mkdir -p t/ko-app; echo p >t/ko-app/program; chmod 555 t/ko-app t/ko-app/program; find t -exec touch -d @0 {} +; "$CORPUS" plain ko t >layer.tar"#,
+    ),
+    case(
+        "buildkit: everything",
+        Proven,
+        r#"mkdir lower; f() { tree merged; }; overlaid f; "$CORPUS" buildkit lower upper >layer.tar"#,
+    ),
+    case(
+        "buildkit: deletions and an opaque folder",
+        Proven,
+        r#"lower; f() { later merged; rm -r merged/usr; mkdir merged/usr; echo n >merged/usr/n; }; overlaid f; "$CORPUS" buildkit lower upper >layer.tar"#,
     ),
     case(
         "kaniko: an entry for the root",
@@ -243,7 +274,10 @@ with tarfile.open("layer.tar", "w") as t:
     case(
         "bsdtar: mtree, as bazel's",
         Proven,
-        r#"plain=1 tree t; (cd t; rm -r d* *ü* etc/auf etc/far k* link hard far-owner; find . -exec touch -h -d @1672560000 {} +; bsdtar -cf ../all.mtree --format=mtree --options='!all,uid,gid,mode,time,type,link' -n $(find etc usr l* owned empty etc-x | sort); bsdtar -cf ../layer.tar @../all.mtree)"#,
+        r#"plain=1 tree t; cd t; rm -r d* *ü* etc/auf etc/far k* link hard far-owner; { echo '#mtree'; find . -mindepth 1 | sort | while read f; do
+  m="$f uid=0 gid=0 time=1672560000 mode=$(stat -c %a $f)"
+  if [ -L $f ]; then echo "$m type=link link=$(readlink $f)"; elif [ -d $f ]; then echo "$m type=dir"; else echo "$m type=file content=$f"; fi
+done; } >../all; bsdtar -cf ../layer.tar @../all"#,
     ),
     case(
         "go: a file twice",

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kip_agent::rebuild::Folders;
 use sha2::{Digest as _, Sha256};
 
 use crate::cases::Case;
@@ -20,7 +19,10 @@ pub(crate) struct Lab {
 pub(crate) struct Layer {
     pub(crate) tar: Vec<u8>,
     pub(crate) diff_id: String,
-    pub(crate) folders: Folders,
+    /// Its files.
+    pub(crate) top: PathBuf,
+    /// Those of the layer below it.
+    lower: Vec<PathBuf>,
     pub(crate) created: Vec<i64>,
     work: PathBuf,
 }
@@ -65,13 +67,15 @@ impl Lab {
         if !top.exists() {
             self.unpack(&top, &work.join("layer.tar"), &lower);
         }
+        self.shell(&work, case.then);
         let tar = fs::read(work.join("layer.tar")).unwrap();
         let created = fs::read_to_string(work.join("created")).unwrap_or_default();
         let created = created.split_whitespace().map(|it| it.parse().unwrap());
         Layer {
             diff_id: digest(&tar),
             tar,
-            folders: Folders { top, lower },
+            top,
+            lower,
             created: created.collect(),
             work,
         }
@@ -108,9 +112,9 @@ impl Lab {
     pub(crate) fn compare(&self, layer: &Layer, tar: &[u8]) -> Result<(), String> {
         let (again, folder) = (layer.work.join("again.tar"), layer.work.join("again"));
         fs::write(&again, tar).unwrap();
-        self.unpack(&folder, &again, &layer.folders.lower);
+        self.unpack(&folder, &again, &layer.lower);
         let files = |folder: &Path| self.shell(folder, "files");
-        let (expected, found) = (files(&layer.folders.top), files(&folder));
+        let (expected, found) = (files(&layer.top), files(&folder));
         let mut difference = String::new();
         for (mark, one, other) in [('-', &expected, &found), ('+', &found, &expected)] {
             for line in one
@@ -124,20 +128,6 @@ impl Lab {
             Ok(())
         } else {
             Err(format!("other files:\n{difference}"))
-        }
-    }
-
-    /// Keeps the two tars for a person to look at, where `KIP_KEEP` says so.
-    pub(crate) fn keep(&self, case: &Case, tar: &[u8]) {
-        if let Ok(folder) = std::env::var("KIP_KEEP") {
-            let name: String = case
-                .name
-                .chars()
-                .filter(char::is_ascii_alphanumeric)
-                .collect();
-            let original = self.folder.path().join(&name).join("layer.tar");
-            fs::copy(original, format!("{folder}/{name}.tar")).unwrap();
-            fs::write(format!("{folder}/{name}.rebuilt.tar"), tar).unwrap();
         }
     }
 }
