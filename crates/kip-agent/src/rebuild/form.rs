@@ -54,16 +54,27 @@ pub(super) enum Format {
     PythonPaxFloat,
     /// libarchive's `bsdtar`, as far as USTAR has room.
     Bsd,
+    /// Apache Commons Compress, in Java.
+    Commons,
 }
 
 /// Of entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Order {
-    /// By the bytes of the whole path, so that `a-b` is between `a` and `a/b`. Otherwise each folder's names are sorted, and what
-    /// is in a folder follows it.
-    pub(super) by_path: bool,
+    pub(super) sort: Sort,
     /// Marks of deletion are where their own names are, `.wh.…`, and not where those of the deleted are.
     pub(super) marks_by_own_name: bool,
+}
+
+/// By what entries are sorted. It matters where a name goes on with what is less than a slash, as `a-b` does beside `a`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// In each folder by name, with what is in a folder after it: `a`, `a/b`, `a-b`.
+    Names,
+    /// By the whole path: `a`, `a-b`, `a/b`.
+    Paths,
+    /// By the whole path, where a folder's ends in a slash: `a-b`, `a/`, `a/b`.
+    SlashedPaths,
 }
 
 /// Where a time is from that the disk does not have.

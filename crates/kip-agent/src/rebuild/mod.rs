@@ -11,7 +11,8 @@
 //!                 ├── go           Go's archive/tar
 //!                 ├── gnu          GNU tar; Python's tarfile in GNU format
 //!                 ├── python       Python's tarfile in PAX format
-//!                 └── bsd          libarchive's bsdtar                      (block, pax)
+//!                 ├── bsd          libarchive's bsdtar
+//!                 └── commons      Apache Commons Compress: Jib             (block, pax)
 //! ```
 //!
 //! What cannot be proven, as the disk does not have it: marks of deletion with a time that the image's history does not know, the
@@ -20,10 +21,13 @@
 
 mod block;
 mod bsd;
+mod commons;
 mod entries;
 mod form;
 mod gnu;
 mod go;
+#[cfg(test)]
+mod known;
 mod pax;
 mod prove;
 mod python;

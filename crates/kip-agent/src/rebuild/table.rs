@@ -1,24 +1,29 @@
 //! The forms of known builders, the likeliest first.
 
-use super::form::{Form, Format, Marks, Order, Prefix, Time, Xattrs};
+use super::form::{Form, Format, Marks, Order, Prefix, Sort, Time, Xattrs};
 
 /// The one that is taken where none is proven: what most readers and builders understand.
 pub(super) const DEFAULT: &Form = &FORMS[0];
 
 const BY_NAME: Order = Order {
-    by_path: false,
+    sort: Sort::Names,
     marks_by_own_name: false,
 };
 const BY_NAME_MARKS_TOO: Order = Order {
-    by_path: false,
+    sort: Sort::Names,
     marks_by_own_name: true,
 };
 const BY_PATH: Order = Order {
-    by_path: true,
+    sort: Sort::Paths,
     marks_by_own_name: false,
 };
 const BY_PATH_MARKS_TOO: Order = Order {
-    by_path: true,
+    sort: Sort::Paths,
+    marks_by_own_name: true,
+};
+
+const BY_SLASHED_PATH: Order = Order {
+    sort: Sort::SlashedPaths,
     marks_by_own_name: true,
 };
 
@@ -206,6 +211,9 @@ pub(super) static FORMS: &[Form] = &[
     gnu("gnu, ./, root as owner, root's time given", Format::Gnu, BY_NAME_MARKS_TOO, "root", GIVEN),
     gnu("gnu, by path", Format::Gnu, BY_PATH_MARKS_TOO, "", None),
     gnu("gnu, ./, by path", Format::Gnu, BY_PATH_MARKS_TOO, "", NEAR),
+    gnu("gnu, ./, by path, root's time given", Format::Gnu, BY_PATH_MARKS_TOO, "", GIVEN),
+    Form { name: "gnu, ./, without root", prefix: DOT, ..GNU },
+    Form { name: "gnu, ./, without root, by path", prefix: DOT, order: BY_PATH_MARKS_TOO, ..GNU },
     gnu("gnu, root as owner, by path", Format::Gnu, BY_PATH_MARKS_TOO, "root", None),
     gnu("gnu, ./, root as owner, by path", Format::Gnu, BY_PATH_MARKS_TOO, "root", NEAR),
 
@@ -217,6 +225,7 @@ pub(super) static FORMS: &[Form] = &[
 
     gnu("python gnu", Format::PythonGnu, BY_NAME_MARKS_TOO, "", None),
     gnu("python gnu, root as owner", Format::PythonGnu, BY_NAME_MARKS_TOO, "root", None),
+    gnu("python gnu, ./, root as owner", Format::PythonGnu, BY_NAME_MARKS_TOO, "root", NEAR),
     Form { name: "python gnu, ./", prefix: DOT, format: Format::PythonGnu, ..GNU },
     Form { name: "python gnu, ./, with root", prefix: DOT, format: Format::PythonGnu, root: NEAR, ..GNU },
     gnu("python pax", Format::PythonPax, BY_NAME_MARKS_TOO, "", None),
@@ -224,6 +233,12 @@ pub(super) static FORMS: &[Form] = &[
     Form { name: "python pax, ./", prefix: DOT, format: Format::PythonPax, ..GNU },
     gnu("python pax, decimals", Format::PythonPaxFloat, BY_NAME_MARKS_TOO, "", None),
     gnu("python pax, decimals, root as owner", Format::PythonPaxFloat, BY_NAME_MARKS_TOO, "root", None),
+
+    Form { name: "python pax, ./, decimals, root as owner", prefix: DOT, format: Format::PythonPaxFloat, owner: "root", decimals: true, ..GNU },
+    Form { name: "python pax, absolute", prefix: ABSOLUTE, format: Format::PythonPax, ..GNU },
+    Form { name: "python pax, absolute, root as owner", prefix: ABSOLUTE, format: Format::PythonPax, owner: "root", ..GNU },
+
+    Form { name: "jib", format: Format::Commons, order: BY_SLASHED_PATH, type_bits: true, record: 512, ..GNU },
 
     Form { name: "bsdtar", format: Format::Bsd, record: 512, ..GNU },
     Form { name: "bsdtar, by path", format: Format::Bsd, record: 512, order: BY_PATH_MARKS_TOO, ..GNU },

@@ -4,7 +4,7 @@ use super::block::{BLOCK, Header, padding};
 use super::entries::{Entry, Kind};
 use super::form::{Form, Format, Time, Xattrs};
 use super::walk::{MARK, OPAQUE};
-use super::{bsd, gnu, go, python};
+use super::{bsd, commons, gnu, go, python};
 use crate::pieces::Piece;
 
 /// The headers of the entry, all that is before its content; nothing where the form leaves the entry out.
@@ -26,6 +26,7 @@ pub(super) fn head(form: &Form, entry: &Entry, given: i64) -> Vec<u8> {
         Format::PythonPax => python::encode(&header, false),
         Format::PythonPaxFloat => python::encode(&header, true),
         Format::Bsd => bsd::encode(&header),
+        Format::Commons => commons::encode(&header),
     }
 }
 

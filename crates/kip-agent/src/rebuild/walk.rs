@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::entries::{self, Entry, Kind};
-use super::form::Order;
+use super::form::{Order, Sort};
 use crate::pieces::of_path;
 
 /// What a mark of deletion's name begins with.
@@ -93,16 +93,20 @@ impl Walk {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name().into_vec();
-            if self.order.by_path && entry.file_type()?.is_dir() {
-                let key = [&name, b"/".as_slice()].concat();
+            let is_folder = entry.file_type()?.is_dir();
+            let slashed = || [&name, b"/".as_slice()].concat();
+            let key = match self.order.sort {
+                Sort::SlashedPaths if is_folder => slashed(),
+                _ if self.order.marks_by_own_name && entries::is_mark(&entry)? => {
+                    [MARK, &name].concat()
+                }
+                _ => name.clone(),
+            };
+            if self.order.sort == Sort::Paths && is_folder {
+                let key = slashed();
                 let what = What::Enter(name.clone());
                 steps.push(Step { key, what });
             }
-            let key = if self.order.marks_by_own_name && entries::is_mark(&entry)? {
-                [MARK, &name].concat()
-            } else {
-                name.clone()
-            };
             let what = What::Entry(name);
             steps.push(Step { key, what });
         }
@@ -192,7 +196,7 @@ impl Walk {
                 if is_opaque && !self.order.marks_by_own_name {
                     self.next = Some(opaque_of(entry.clone()));
                 }
-                if !self.order.by_path {
+                if self.order.sort != Sort::Paths {
                     self.enter(entry.path.clone(), entry.mtime)?;
                 }
             }
