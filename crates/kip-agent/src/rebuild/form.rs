@@ -9,7 +9,7 @@
 pub(super) struct Form {
     /// For people, and for [`crate::protocol::Profile`].
     pub(super) name: &'static str,
-    /// Forms of the first tier are tried before all others.
+    /// Forms of a lower tier are tried before those of a higher one.
     pub(super) tier: u8,
     pub(super) format: Format,
     pub(super) order: Order,

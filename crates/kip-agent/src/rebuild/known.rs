@@ -1,5 +1,10 @@
 //! What real tools have written, byte for byte.
 
+#![allow(
+    clippy::octal_escapes,
+    reason = "what follows a zero byte is an octal number, in text"
+)]
+
 use super::entries::{Entry, Kind};
 use super::{form, tar};
 

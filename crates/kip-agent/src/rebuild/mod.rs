@@ -33,6 +33,8 @@ mod prove;
 mod python;
 mod table;
 mod tar;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::io;
@@ -82,8 +84,8 @@ pub fn pieces(top: &Path, profile: &Profile) -> io::Result<Pieces> {
 }
 
 /// Finds the form whose digest is `diff_id`, or else gives the one that most readers understand, with its digest.
-/// `created` are the times that the image's history knows, in seconds since 1970. `working` is called at least once a second;
-/// its error ends the search.
+/// `created` are the times at which the layer may have been made, from the image's history, in seconds since 1970, the likeliest first.
+/// `working` is called at once, and then at least once a second; its error ends the search.
 ///
 /// # Errors
 /// When the files cannot be read; `working`'s.
@@ -93,5 +95,5 @@ pub fn prove(
     created: &[i64],
     working: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<Rebuilt> {
-    prove::prove(top, diff_id, created, working)
+    prove::prove(top, diff_id, created, prove::LIMITS, working)
 }

@@ -4,6 +4,7 @@
 //! share one digest, and part where their headers differ. So forms that are no different for this layer cost nothing, and a time
 //! that only a mark near the end has costs what comes after that mark.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -13,32 +14,56 @@ use sha2::{Digest as _, Sha256};
 
 use super::entries::Kind;
 use super::form::{Form, Order, Time};
-use super::table::{DEFAULT, FORMS};
+use super::table::{FORMS, LAST_TIER};
 use super::tar;
 use super::walk::Walk;
 use crate::pieces::{Joined, Piece};
 use crate::protocol::{Profile, Rebuilt};
 
-/// How many tars at most are made side by side.
-const SIDE_BY_SIDE: usize = 64;
-/// After how many hashed bytes a search is given up. What is tried first is tried nevertheless.
-const BUDGET: u64 = 16 << 30;
-/// The fewest tars that are made side by side, however large the layer is.
-const FEW: u64 = 8;
+/// How much a search may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How many tars at most are made side by side.
+    pub(super) side_by_side: usize,
+    /// How many at least, however large the layer is.
+    pub(super) few: usize,
+    /// After how many hashed bytes a search is given up. What is tried first is tried nevertheless.
+    pub(super) bytes: u64,
+}
+
+/// Some tens of seconds of a processor.
+pub(super) const LIMITS: Limits = Limits {
+    side_by_side: 64,
+    few: 8,
+    bytes: 16 << 30,
+};
+
+impl Limits {
+    /// How many tars of such a layer are made side by side, after so many bytes.
+    fn most(&self, spent: u64, size: u64) -> usize {
+        let affordable = self.bytes.saturating_sub(spent) / size.max(1);
+        let affordable = usize::try_from(affordable).unwrap_or(usize::MAX);
+        affordable.clamp(self.few, self.side_by_side)
+    }
+}
+
+/// How many times of an image's history are tried.
+const MOMENTS: usize = 64;
 /// How long a search may be silent.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// Calls `working` now and then.
 struct Pulse<'a> {
     working: &'a mut dyn FnMut() -> io::Result<()>,
-    last: Instant,
+    /// Never at first: what is started is said at once.
+    last: Option<Instant>,
 }
 
 impl Pulse<'_> {
     fn beat(&mut self) -> io::Result<()> {
-        if self.last.elapsed() >= SILENCE {
+        if self.last.is_none_or(|last| last.elapsed() >= SILENCE) {
             (self.working)()?;
-            self.last = Instant::now();
+            self.last = Some(Instant::now());
         }
         Ok(())
     }
@@ -73,41 +98,26 @@ pub(super) fn prove(
     top: &Path,
     diff_id: &str,
     created: &[i64],
+    limits: Limits,
     working: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<Rebuilt> {
     let mut pulse = Pulse {
         working,
-        last: Instant::now(),
+        last: None,
     };
     let mut surveys: Vec<(Order, Survey)> = Vec::new();
-    let mut tried = 0;
+    // By digest: a form of a later tier may be no different from one of an earlier.
+    let mut tried: Vec<String> = Vec::new();
     let mut spent = 0_u64;
     let mut fallback = None;
-    for tier in [0, 1] {
-        let mut rounds: Vec<(usize, Vec<&'static Form>)> = Vec::new();
-        for form in FORMS.iter().filter(|form| form.tier == tier) {
-            if !surveys.iter().any(|(order, _)| *order == form.order) {
-                surveys.push((form.order, survey(top, form.order, &mut pulse)?));
-            }
-            // Orders that are no different for this layer are one.
-            let own = surveys.iter().find(|(order, _)| *order == form.order);
-            let same = |(_, other): &(Order, Survey)| own.is_some_and(|(_, own)| own == other);
-            let at = surveys.iter().position(same).unwrap_or_default();
-            match rounds.iter_mut().find(|(other, _)| *other == at) {
-                Some((_, forms)) => forms.push(form),
-                None => rounds.push((at, vec![form])),
-            }
-        }
-        for (at, forms) in rounds {
+    for tier in 0..=LAST_TIER {
+        let forms = FORMS.iter().filter(|form| form.tier == tier);
+        for (at, forms) in by_order(top, forms, &mut surveys, &mut pulse)? {
             let (order, survey) = &surveys[at];
-            let mut members: Members = forms
-                .iter()
-                .map(|form| (*form, times(form, created)))
-                .collect();
-            while !members.is_empty() && (spent < BUDGET || tried == 0) {
-                let most = ((BUDGET - spent.min(BUDGET)) / survey.bytes.max(1)).max(FEW);
-                let most =
-                    usize::try_from(most).map_or(SIDE_BY_SIDE, |most| most.min(SIDE_BY_SIDE));
+            let with_times = |form: &&'static Form| (*form, times(form, created));
+            let mut members: Members = forms.iter().map(with_times).collect();
+            while !members.is_empty() && (spent < limits.bytes || tried.is_empty()) {
+                let most = limits.most(spent, survey.bytes);
                 let round = Round {
                     top,
                     order: *order,
@@ -115,30 +125,55 @@ pub(super) fn prove(
                 };
                 let (found, left) = round.run(members, &mut pulse)?;
                 members = left;
-                tried += found.len();
-                for mut rebuilt in found {
+                for rebuilt in found {
                     spent = spent.saturating_add(rebuilt.size);
-                    rebuilt.tried = tried;
+                    if !tried.contains(&rebuilt.digest) {
+                        tried.push(rebuilt.digest.clone());
+                    }
                     if rebuilt.digest == diff_id {
-                        rebuilt.is_proven = true;
-                        return Ok(rebuilt);
+                        return Ok(Rebuilt {
+                            is_proven: true,
+                            tried: tried.len(),
+                            ..rebuilt
+                        });
                     }
-                    if rebuilt.profile == default_profile() {
-                        fallback = Some(rebuilt);
-                    }
+                    // The default form is the first of all.
+                    fallback.get_or_insert(rebuilt);
                 }
             }
         }
     }
-    let fallback = fallback.map(|rebuilt| Rebuilt { tried, ..rebuilt });
-    fallback.ok_or_else(|| io::Error::other("no form of the layer's tar was made"))
+    let fallback = fallback.ok_or_else(|| io::Error::other("no tar of the layer was made"))?;
+    Ok(Rebuilt {
+        tried: tried.len(),
+        ..fallback
+    })
 }
 
-fn default_profile() -> Profile {
-    Profile {
-        name: DEFAULT.name.to_owned(),
-        whiteout_time: 0,
+/// The forms by their order; orders that are no different for this layer are one. They are named by their place in the surveys.
+fn by_order(
+    top: &Path,
+    forms: impl Iterator<Item = &'static Form>,
+    surveys: &mut Vec<(Order, Survey)>,
+    pulse: &mut Pulse<'_>,
+) -> io::Result<Vec<(usize, Vec<&'static Form>)>> {
+    let mut found: Vec<(usize, Vec<&'static Form>)> = Vec::new();
+    for form in forms {
+        let known = surveys.iter().position(|(order, _)| *order == form.order);
+        let own = if let Some(own) = known {
+            own
+        } else {
+            surveys.push((form.order, survey(top, form.order, pulse)?));
+            surveys.len() - 1
+        };
+        let same = |(_, survey): &(Order, Survey)| *survey == surveys[own].1;
+        let at = surveys.iter().position(same).unwrap_or(own);
+        match found.iter_mut().find(|(other, _)| *other == at) {
+            Some((_, forms)) => forms.push(form),
+            None => found.push((at, vec![form])),
+        }
     }
+    Ok(found)
 }
 
 /// Candidates for what has no time on the disk, the likeliest first: what current builders write, when the history says that a layer
@@ -152,6 +187,8 @@ fn times(form: &Form, created: &[i64]) -> Vec<i64> {
         Time::Near | Time::Epoch => return vec![0],
     };
     let mut times = vec![0];
+    // The likeliest come first.
+    let created = &created[..created.len().min(MOMENTS)];
     for step in steps {
         for time in created {
             let time = time.saturating_add(*step);
@@ -229,19 +266,20 @@ impl Round<'_> {
     ) {
         let mut new = Vec::new();
         for group in groups.iter_mut() {
-            let mut parts: Vec<(Vec<u8>, Members)> = Vec::new();
+            let mut parts = Parts::default();
             for (form, times) in std::mem::take(&mut group.members) {
                 if let Some(said) = say(form, group.size, None) {
-                    add(&mut parts, said, form, times);
+                    parts.add(said, form, times);
                     continue;
                 }
                 for time in times {
                     if let Some(said) = say(form, group.size, Some(time)) {
-                        add(&mut parts, said, form, vec![time]);
+                        parts.add(said, form, vec![time]);
                     }
                 }
             }
             // The first one, with most of what is likely, takes the group's place.
+            let mut parts = parts.parts;
             for (said, members) in parts.drain(1..) {
                 let part = Group {
                     hash: group.hash.clone(),
@@ -260,20 +298,36 @@ impl Round<'_> {
                 part.say(&said);
                 groups.push(part);
             } else {
-                left.extend(part.members);
+                for (form, times) in part.members {
+                    join(left, form, times);
+                }
             }
         }
     }
 }
 
-/// Adds the form to those that say the same.
-fn add(parts: &mut Vec<(Vec<u8>, Members)>, said: Vec<u8>, form: &'static Form, times: Vec<i64>) {
-    let at = parts.iter().position(|(bytes, _)| *bytes == said);
-    let at = at.unwrap_or_else(|| {
-        parts.push((said, Members::new()));
-        parts.len() - 1
-    });
-    let members = &mut parts[at].1;
+/// What members of a group say next, in the order in which it was first said.
+#[derive(Default)]
+struct Parts {
+    parts: Vec<(Vec<u8>, Members)>,
+    places: HashMap<Vec<u8>, usize>,
+}
+
+impl Parts {
+    fn add(&mut self, said: Vec<u8>, form: &'static Form, times: Vec<i64>) {
+        let at = if let Some(at) = self.places.get(&said) {
+            *at
+        } else {
+            self.parts.push((said.clone(), Members::new()));
+            self.places.insert(said, self.parts.len() - 1);
+            self.parts.len() - 1
+        };
+        join(&mut self.parts[at].1, form, times);
+    }
+}
+
+/// Adds the form to the members: to itself, where it was the last one.
+fn join(members: &mut Members, form: &'static Form, times: Vec<i64>) {
     match members.last_mut() {
         Some((last, known)) if std::ptr::eq(*last, form) => known.extend(times),
         _ => members.push((form, times)),

@@ -1,9 +1,11 @@
 //! The forms of known builders, the likeliest first.
+//!
+//! Nearly all builders of today write as containerd does: it is tried alone, before all others are.
 
 use super::form::{Form, Format, Marks, Order, Prefix, Sort, Time, Xattrs};
 
-/// The one that is taken where none is proven: what most readers and builders understand.
-pub(super) const DEFAULT: &Form = &FORMS[0];
+/// The highest tier.
+pub(super) const LAST_TIER: u8 = 2;
 
 const BY_NAME: Order = Order {
     sort: Sort::Names,
@@ -62,6 +64,13 @@ const CONTAINERD: Form = Form {
     record: 512,
 };
 
+/// What the others differ from.
+const OTHER: Form = Form {
+    name: "",
+    tier: 1,
+    ..CONTAINERD
+};
+
 /// As Docker writes from an overlay's folder.
 const DOCKER: Form = Form {
     name: "docker",
@@ -69,9 +78,9 @@ const DOCKER: Form = Form {
         mode: 0o600,
         linked: true,
         opaque_like_folder: true,
-        ..CONTAINERD.marks
+        ..OTHER.marks
     },
-    ..CONTAINERD
+    ..OTHER
 };
 
 /// As buildah and podman do.
@@ -94,19 +103,19 @@ const UMOCI: Form = Form {
     xattrs: Xattrs::All,
     marks: Marks {
         time: Time::Epoch,
-        ..CONTAINERD.marks
+        ..OTHER.marks
     },
-    ..CONTAINERD
+    ..OTHER
 };
 
 const KANIKO: Form = Form {
     name: "kaniko",
-    tier: 1,
+    tier: 2,
     order: BY_PATH,
     root: Some(("/", Time::Near)),
     prefix: Prefix { links: "/", ..BARE },
     marks: UMOCI.marks,
-    ..CONTAINERD
+    ..OTHER
 };
 
 /// Small tools in Go: what is not written, is made by the unpacker.
@@ -114,12 +123,12 @@ const GO: Form = Form {
     name: "go",
     order: BY_NAME_MARKS_TOO,
     only_written: true,
-    ..CONTAINERD
+    ..OTHER
 };
 
 const GNU: Form = Form {
     name: "gnu",
-    tier: 1,
+    tier: 2,
     format: Format::Gnu,
     xattrs: Xattrs::None,
     record: 10240,
@@ -173,7 +182,7 @@ const KO: Prefix = Prefix {
     ..ABSOLUTE
 };
 
-/// All of them.
+/// All of them. The first one is taken where none is proven: most readers and builders understand it.
 #[rustfmt::skip]
 pub(super) static FORMS: &[Form] = &[
     CONTAINERD,
@@ -184,8 +193,8 @@ pub(super) static FORMS: &[Form] = &[
     DOCKER_OLD,
     by_folder(DOCKER_OLD, "docker before 24, marks by folder"),
     GO,
-    Form { name: "docker, changes", order: BY_PATH, ..CONTAINERD },
-    Form { name: "docker before 24, changes", order: BY_PATH, type_bits: true, ..CONTAINERD },
+    Form { name: "docker, changes", order: BY_PATH, ..OTHER },
+    Form { name: "docker before 24, changes", order: BY_PATH, type_bits: true, ..OTHER },
     Form { name: "go, by path", order: BY_PATH_MARKS_TOO, ..GO },
     Form { name: "go, bare folders", slash: false, ..GO },
     Form { name: "go, bare folders, by path", slash: false, order: BY_PATH_MARKS_TOO, ..GO },
@@ -194,14 +203,14 @@ pub(super) static FORMS: &[Form] = &[
     UMOCI,
     Form { name: "umoci, root's time given", root: Some((".", Time::Given)), ..UMOCI },
 
-    Form { name: "go, absolute", tier: 1, prefix: ABSOLUTE, slash: false, ..GO },
-    Form { name: "go, absolute folders", tier: 1, prefix: ABSOLUTE, ..GO },
+    Form { name: "go, absolute", tier: 2, prefix: ABSOLUTE, slash: false, ..GO },
+    Form { name: "go, absolute folders", tier: 2, prefix: ABSOLUTE, ..GO },
     KANIKO,
     Form { name: "kaniko, root's time given", root: Some(("/", Time::Given)), ..KANIKO },
-    Form { name: "go, root as owner", tier: 1, owner: "root", ..GO },
-    Form { name: "go, bare folders, root as owner", tier: 1, owner: "root", slash: false, ..GO },
-    Form { name: "go, ./", tier: 1, prefix: DOT, ..GO },
-    Form { name: "go, ./, with root", tier: 1, prefix: DOT, root: NEAR, ..GO },
+    Form { name: "go, root as owner", tier: 2, owner: "root", ..GO },
+    Form { name: "go, bare folders, root as owner", tier: 2, owner: "root", slash: false, ..GO },
+    Form { name: "go, ./", tier: 2, prefix: DOT, ..GO },
+    Form { name: "go, ./, with root", tier: 2, prefix: DOT, root: NEAR, ..GO },
 
     gnu("gnu", Format::Gnu, BY_NAME_MARKS_TOO, "", None),
     gnu("gnu, ./", Format::Gnu, BY_NAME_MARKS_TOO, "", NEAR),
@@ -255,7 +264,9 @@ mod tests {
 
     #[test]
     fn each_form_has_a_name_of_its_own_and_is_no_other_one() {
+        assert_eq!(FORMS[0], CONTAINERD);
         for (index, form) in FORMS.iter().enumerate() {
+            assert!(form.tier <= LAST_TIER && (form.tier == 0) == (index == 0));
             for other in &FORMS[..index] {
                 assert_ne!(form.name, other.name);
                 let renamed = Form {

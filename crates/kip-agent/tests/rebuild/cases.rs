@@ -103,6 +103,11 @@ pub(crate) const CASES: &[Case] = &[
         r#"lower; f() { rm -r merged/etc; mkdir merged/etc; echo n >merged/etc/n; }; overlaid f; "$CORPUS" docker upper >layer.tar"#,
     ),
     case(
+        "docker: deletions and an opaque folder, no history",
+        Lost("no time of deletion"),
+        r#"lower; f() { later merged; rm -r merged/usr; mkdir merged/usr; echo n >merged/usr/n; }; overlaid f; touch -h -d @1650000000 upper/etc/conf.d; "$CORPUS" docker upper >layer.tar"#,
+    ),
+    case(
         "docker: deletion at its folder's time",
         Proven,
         r#"lower; f() { rm merged/etc/nothing; }; overlaid f; touch -d @1650000000 upper/etc; touch -h -d @1650000000 upper/etc/nothing; "$CORPUS" docker upper >layer.tar"#,

@@ -1,10 +1,12 @@
 //! Layers by real builders, unpacked as a node unpacks them, are made again from their files.
 //!
-//! It needs root (devices, attributes, overlay mounts) and `go`, `buildah`, `umoci`, GNU tar, `python3`, `setcap`, `setfattr`.
+//! It needs root (devices, attributes, overlay mounts) and `go`, `buildah`, `umoci`, GNU tar, `bsdtar`, `python3`, `setcap`,
+//! `setfattr`.
 
 #![cfg(feature = "program")]
 #![allow(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::panic,
     reason = "what a test is made of may end it"
 )]
@@ -23,7 +25,7 @@ use cases::{CASES, Case, Expected};
 use lab::{Lab, Layer, digest};
 
 #[test]
-#[ignore = "needs root, Go, buildah, umoci"]
+#[ignore = "needs root, Go, buildah, umoci, bsdtar"]
 fn layers_of_real_builders_are_made_again() {
     let lab = Lab::new();
     let mut wrong = Vec::new();
