@@ -125,11 +125,13 @@ pub(super) fn prove(
                 };
                 let (found, left) = round.run(members, &mut pulse)?;
                 members = left;
-                for rebuilt in found {
+                for rebuilt in &found {
                     spent = spent.saturating_add(rebuilt.size);
                     if !tried.contains(&rebuilt.digest) {
                         tried.push(rebuilt.digest.clone());
                     }
+                }
+                for rebuilt in found {
                     if rebuilt.digest == diff_id {
                         return Ok(Rebuilt {
                             is_proven: true,

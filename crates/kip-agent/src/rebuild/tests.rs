@@ -1,5 +1,6 @@
 //! What a layer's tar is, without any tool.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::symlink;
@@ -18,9 +19,11 @@ use crate::protocol::{Profile, Rebuilt};
 const NOBODYS: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
 fn digest(bytes: &[u8]) -> String {
-    let bytes = Sha256::digest(bytes);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let mut text = String::from("sha256:");
+    for byte in Sha256::digest(bytes) {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 fn read(top: &Path, name: &str, whiteout_time: i64, offset: u64) -> Vec<u8> {
