@@ -15,8 +15,18 @@
 pub mod protocol;
 
 #[cfg(feature = "program")]
+pub mod bolt;
+#[cfg(feature = "program")]
+pub mod documents;
+#[cfg(feature = "program")]
 pub mod pieces;
 #[cfg(feature = "program")]
 pub mod rebuild;
 #[cfg(feature = "program")]
+pub mod roots;
+#[cfg(feature = "program")]
+pub mod serve;
+#[cfg(feature = "program")]
 pub mod store;
+#[cfg(feature = "program")]
+pub mod wait;

@@ -125,6 +125,7 @@ fn open(path: &std::path::Path) -> io::Result<File> {
 }
 
 /// The error with the path that it is about.
+#[expect(clippy::needless_pass_by_value, reason = "that is what map_err has")]
 pub fn of_path(path: &std::path::Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -183,7 +183,7 @@ pub enum Kept {
 #[serde(rename_all = "snake_case")]
 pub struct Rebuilt {
     /// The tar's form.
-    pub profile: crate::protocol::Profile,
+    pub profile: Profile,
     /// The tar's digest.
     pub digest: String,
     /// The tar's bytes.

@@ -1,5 +1,7 @@
 //! Where a node keeps its images: what a container runtime has on the disk, read without asking it.
 
+pub mod containerd;
+
 use std::io;
 
 use crate::pieces::Piece;

@@ -1,0 +1,271 @@
+//! Answers requests, one after the other, over standard input and output.
+
+use std::io::{self, BufRead, Read as _, Write};
+use std::time::{Duration, Instant};
+
+use crate::pieces::Joined;
+use crate::protocol::{
+    Coding, Header, Kind, Layer, Listing, MAX_FRAME, Part, Rebuilt, Request, Wanted, read_request,
+    write_plain,
+};
+use crate::store::Store;
+
+/// The bytes of a data frame, before compression.
+const FRAME: usize = 256 << 10;
+
+/// How many frames are sent plain after one that did not become smaller.
+const PATIENCE: u32 = 16;
+
+/// zstd's level: the fastest that still halves programs.
+const LEVEL: i32 = 1;
+
+/// Answers until the input ends.
+///
+/// # Errors
+/// When one of the streams fails: there is nobody left to tell.
+pub fn serve(
+    stores: &[Box<dyn Store>],
+    input: &mut impl BufRead,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    while let Some(request) = read_request(input)? {
+        let mut output = Output {
+            out,
+            last: Instant::now(),
+        };
+        if let Err(failure) = answer(stores, request, &mut output) {
+            match failure {
+                Failure::Stream(error) => return Err(error),
+                Failure::Request(error) => {
+                    let text = error.to_string();
+                    write_plain(out, Kind::Error, text.as_bytes())?;
+                }
+            }
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Why there is no answer.
+enum Failure {
+    /// The client cannot be reached any more.
+    Stream(io::Error),
+    /// The client is told.
+    Request(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Request(error)
+    }
+}
+
+/// Where answers go.
+struct Output<'a, W> {
+    out: &'a mut W,
+    last: Instant,
+}
+
+impl<W: Write> Output<'_, W> {
+    fn frame(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), Failure> {
+        write_plain(self.out, kind, bytes).map_err(Failure::Stream)
+    }
+
+    fn json(&mut self, answer: &impl serde::Serialize) -> Result<(), Failure> {
+        let bytes = serde_json::to_vec(answer).map_err(io::Error::from)?;
+        // An answer may be longer than a frame: a node with many images.
+        let mut chunks = bytes.chunks(MAX_FRAME).peekable();
+        while let Some(chunk) = chunks.next() {
+            let kind = if chunks.peek().is_some() {
+                Kind::Data
+            } else {
+                Kind::Answer
+            };
+            self.frame(kind, chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Says once a second that there is work going on.
+    fn working(&mut self) -> io::Result<()> {
+        if self.last.elapsed() >= Duration::from_secs(1) {
+            self.last = Instant::now();
+            write_plain(self.out, Kind::Working, b"")?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+}
+
+fn answer<W: Write>(
+    stores: &[Box<dyn Store>],
+    request: Request,
+    output: &mut Output<'_, W>,
+) -> Result<(), Failure> {
+    match request {
+        Request::Ping {} => output.json(&()),
+        Request::List {} => {
+            let mut images = Vec::new();
+            for store in stores {
+                images.extend(store.list()?);
+            }
+            images.sort();
+            output.json(&Listing { images })
+        }
+        Request::Find { wanted } => {
+            for store in stores {
+                if let Some(image) = store.find(&wanted)? {
+                    return output.json(&image);
+                }
+            }
+            Err(not_found(&wanted).into())
+        }
+        Request::Rebuild { layer, created } => {
+            let rebuilt = rebuild(stores, &layer, &created, output)?;
+            output.json(&rebuilt)
+        }
+        Request::Read {
+            part,
+            offset,
+            length,
+            compress,
+        } => read(
+            stores,
+            &part,
+            offset..offset.saturating_add(length),
+            compress,
+            output,
+        ),
+    }
+}
+
+fn not_found(wanted: &Wanted) -> io::Error {
+    let what = wanted.digest.as_ref().or(wanted.name.as_ref());
+    let what = what.map_or("what has no name and no digest", String::as_str);
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("the node has no image {what}"),
+    )
+}
+
+fn rebuild<W: Write>(
+    stores: &[Box<dyn Store>],
+    layer: &Layer,
+    created: &[i64],
+    output: &mut Output<'_, W>,
+) -> Result<Rebuilt, Failure> {
+    for store in stores {
+        let working = &mut || output.working();
+        if let Some(rebuilt) = store.rebuild(layer, created, working)? {
+            return Ok(rebuilt);
+        }
+    }
+    let what = format!(
+        "the files of the layer {} are not on the node any more",
+        layer.chain_id
+    );
+    Err(io::Error::new(io::ErrorKind::NotFound, what).into())
+}
+
+fn read<W: Write>(
+    stores: &[Box<dyn Store>],
+    part: &Part,
+    range: std::ops::Range<u64>,
+    compress: bool,
+    output: &mut Output<'_, W>,
+) -> Result<(), Failure> {
+    for store in stores {
+        if let Some(pieces) = store.pieces(part)? {
+            let mut reader = Joined::from_offset(pieces, range.start).take(range.end - range.start);
+            let mut frames = Frames::new(compress)?;
+            while let Some((header, bytes)) = frames.next(&mut reader)? {
+                let header = header.to_bytes();
+                let sent = output
+                    .out
+                    .write_all(&header)
+                    .and_then(|()| output.out.write_all(bytes));
+                sent.map_err(Failure::Stream)?;
+            }
+            return output.frame(Kind::End, b"");
+        }
+    }
+    let what = format!("it is not on the node any more: {part:?}");
+    Err(io::Error::new(io::ErrorKind::NotFound, what).into())
+}
+
+/// Makes data frames.
+struct Frames {
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    /// So many frames are not tried to be compressed.
+    resting: u32,
+}
+
+impl Frames {
+    fn new(compress: bool) -> io::Result<Self> {
+        Ok(Self {
+            plain: vec![0; FRAME],
+            packed: vec![0; FRAME],
+            compressor: compress
+                .then(|| zstd::bulk::Compressor::new(LEVEL))
+                .transpose()?,
+            resting: 0,
+        })
+    }
+
+    /// The next frame's header and bytes; `None` at the end.
+    fn next(&mut self, reader: &mut impl io::Read) -> io::Result<Option<(Header, &[u8])>> {
+        let size = fill(reader, &mut self.plain)?;
+        if size == 0 {
+            return Ok(None);
+        }
+        let plain = &self.plain[..size];
+        let packed = match self.compressor.as_mut() {
+            Some(compressor) if self.resting == 0 => {
+                // What does not fit is not worth it.
+                let packed = compressor.compress_to_buffer(plain, &mut self.packed);
+                let packed = packed.ok().filter(|packed| *packed < size - size / 8);
+                if packed.is_none() {
+                    self.resting = PATIENCE;
+                }
+                packed
+            }
+            _ => {
+                self.resting = self.resting.saturating_sub(1);
+                None
+            }
+        };
+        let (coding, bytes) = match packed {
+            Some(packed) => (Coding::Zstd, &self.packed[..packed]),
+            None => (Coding::Plain, plain),
+        };
+        let header = Header {
+            kind: Kind::Data,
+            coding,
+            size: in_u32(size)?,
+            wire_size: in_u32(bytes.len())?,
+            crc: crc32fast::hash(plain),
+        };
+        Ok(Some((header, bytes)))
+    }
+}
+
+fn in_u32(size: usize) -> io::Result<u32> {
+    u32::try_from(size).map_err(io::Error::other)
+}
+
+/// Reads until the buffer is full or the reader is at its end.
+fn fill(reader: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

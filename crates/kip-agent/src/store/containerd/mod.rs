@@ -1,0 +1,270 @@
+//! containerd's store: blobs by digest, names and snapshots in its databases. Docker's too, where it uses containerd's.
+
+mod content;
+mod metadata;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use crate::documents::{Any, chain_ids, document, machine};
+use crate::pieces::Piece;
+use crate::protocol::{Image, Kept, Layer, Listed, Part, Profile, Rebuilt, StoreKind, Wanted};
+use crate::rebuild::{self, Folders};
+
+use super::{Pieces, Store};
+use content::Content;
+use metadata::{Metadata, Named, Snapshots};
+
+/// containerd's store below a root, such as `/var/lib/containerd`.
+pub struct Containerd {
+    content: Content,
+    metadata: Metadata,
+}
+
+/// A manifest that the node has, with its configuration.
+struct Found {
+    index: Option<String>,
+    manifest: (String, Vec<u8>, Any),
+    config: (String, Vec<u8>, Vec<String>),
+}
+
+impl Containerd {
+    /// The store, if there is one.
+    pub fn below(root: &Path) -> Option<Self> {
+        let has = |folder: &str| root.join(folder).is_dir();
+        (has("io.containerd.content.v1.content") && has("io.containerd.metadata.v1.bolt")).then(
+            || Self {
+                content: Content::below(root),
+                metadata: Metadata::below(root),
+            },
+        )
+    }
+
+    /// The manifest that a digest of an index or a manifest means on this machine: the first one that is here with its
+    /// configuration.
+    fn manifest(&self, digest: &str) -> io::Result<Option<Found>> {
+        let Some((bytes, any)) = self.content.parsed(digest)? else {
+            return Ok(None);
+        };
+        if any.manifests.is_empty() {
+            return self.complete(None, digest, bytes, any);
+        }
+        for below in any.manifests_for(&machine()) {
+            let Ok(Some((bytes, any))) = self.content.parsed(&below.digest) else {
+                continue;
+            };
+            if let Some(found) = self.complete(Some(digest), &below.digest, bytes, any)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn complete(
+        &self,
+        index: Option<&str>,
+        digest: &str,
+        bytes: Vec<u8>,
+        any: Any,
+    ) -> io::Result<Option<Found>> {
+        let Some(config) = any.config() else {
+            return Ok(None);
+        };
+        let Some((config_bytes, config_any)) = self.content.parsed(&config.digest)? else {
+            return Ok(None);
+        };
+        let Some(diff_ids) = config_any.diff_ids() else {
+            return Ok(None);
+        };
+        if diff_ids.len() != any.layers.len() {
+            return Ok(None);
+        }
+        Ok(Some(Found {
+            index: index.map(str::to_owned),
+            config: (config.digest, config_bytes, diff_ids.to_vec()),
+            manifest: (digest.to_owned(), bytes, any),
+        }))
+    }
+
+    /// What is wanted by a digest: of an index, a manifest, or a configuration that some name leads to.
+    fn by_digest(&self, digest: &str, all: &[Named]) -> io::Result<Option<Found>> {
+        if let Some(found) = self.manifest(digest)? {
+            return Ok(Some(found));
+        }
+        // Kubernetes gives each image a name that is its ID.
+        let by_id = all.iter().filter(|named| named.name == digest);
+        let others = all.iter().filter(|named| named.name != digest);
+        for named in by_id.chain(others) {
+            match self.manifest(&named.digest)? {
+                Some(found) if found.config.0 == digest => return Ok(Some(found)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn image(&self, found: Found, all: &[Named]) -> io::Result<Image> {
+        let (manifest_digest, manifest_bytes, manifest) = found.manifest;
+        let (config_digest, config_bytes, diff_ids) = found.config;
+        let chain = chain_ids(&diff_ids);
+        let mut layers = Vec::new();
+        for ((diff_id, chain_id), descriptor) in diff_ids.iter().zip(&chain).zip(&manifest.layers) {
+            let is_here = self.content.size(&descriptor.digest)? == Some(descriptor.size);
+            layers.push(Layer {
+                diff_id: diff_id.clone(),
+                chain_id: chain_id.clone(),
+                blob: Some(descriptor.to_blob()),
+                kept: if is_here {
+                    Kept::Blob
+                } else {
+                    Kept::Nothing { why: String::new() }
+                },
+            });
+        }
+        if layers.iter().any(|layer| layer.kept != Kept::Blob) {
+            let snapshots = self.metadata.snapshots(&chain)?;
+            for layer in layers.iter_mut().filter(|layer| layer.kept != Kept::Blob) {
+                layer.kept = kept(&snapshots, &layer.chain_id);
+            }
+        }
+        let target = found.index.as_ref().unwrap_or(&manifest_digest);
+        let is_name =
+            |named: &&Named| named.digest == *target && !named.name.starts_with("sha256:");
+        let mut names: Vec<_> = all
+            .iter()
+            .filter(is_name)
+            .map(|named| named.name.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        Ok(Image {
+            names,
+            store: StoreKind::Containerd,
+            manifest: Some(document(
+                &manifest_bytes,
+                &manifest_digest,
+                manifest.media_type,
+            )),
+            index: found.index,
+            config: document(&config_bytes, &config_digest, None),
+            layers,
+        })
+    }
+
+    fn folders(&self, chain_id: &str) -> io::Result<Option<Folders>> {
+        let stack = self.metadata.stack(chain_id)?;
+        Ok(stack.map(|mut stack| Folders {
+            top: stack.remove(0),
+            lower: stack,
+        }))
+    }
+}
+
+impl Store for Containerd {
+    fn kind(&self) -> StoreKind {
+        StoreKind::Containerd
+    }
+
+    fn list(&self) -> io::Result<Vec<Listed>> {
+        let all = self.metadata.images()?;
+        let mut by_digest: BTreeMap<&str, Vec<&Named>> = BTreeMap::new();
+        for named in &all {
+            by_digest.entry(&named.digest).or_default().push(named);
+        }
+        let mut listed = Vec::new();
+        for (digest, named) in by_digest {
+            let found = self.manifest(digest)?;
+            let mut names: Vec<_> = named.iter().map(|it| it.name.clone()).collect();
+            names.retain(|name| !name.starts_with("sha256:"));
+            names.sort();
+            names.dedup();
+            let layers = found
+                .as_ref()
+                .map(|it| it.manifest.2.layers.as_slice())
+                .unwrap_or_default();
+            let is_here = |size: io::Result<Option<u64>>| matches!(size, Ok(Some(_)));
+            let here = layers
+                .iter()
+                .filter(|it| is_here(self.content.size(&it.digest)))
+                .count();
+            listed.push(Listed {
+                names,
+                digest: Some(digest.to_owned()),
+                size: found
+                    .as_ref()
+                    .map(|_| layers.iter().map(|it| it.size).sum()),
+                blobs: found.as_ref().map(|_| (here, layers.len())),
+                id: found.map(|it| it.config.0),
+                store: self.kind(),
+            });
+        }
+        Ok(listed)
+    }
+
+    fn find(&self, wanted: &Wanted) -> io::Result<Option<Image>> {
+        let all = self.metadata.images()?;
+        let found = match (&wanted.digest, &wanted.name) {
+            (Some(digest), _) => self.by_digest(digest, &all)?,
+            (None, Some(name)) => match all.iter().find(|named| named.name == *name) {
+                Some(named) => self.manifest(&named.digest)?,
+                None => None,
+            },
+            (None, None) => None,
+        };
+        found.map(|found| self.image(found, &all)).transpose()
+    }
+
+    fn pieces(&self, part: &Part) -> io::Result<Option<Pieces>> {
+        match part {
+            Part::Blob { digest } => {
+                let Some(size) = self.content.size(digest)? else {
+                    return Ok(None);
+                };
+                let path = self.content.path(digest)?;
+                let piece = Piece::File { path, size };
+                Ok(Some(Box::new(std::iter::once(Ok(piece)))))
+            }
+            Part::Snapshot { chain_id, profile } => self.snapshot(chain_id, profile),
+            Part::TarSplit { .. } => Ok(None),
+        }
+    }
+
+    fn rebuild(
+        &self,
+        layer: &Layer,
+        created: &[i64],
+        working: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<Option<Rebuilt>> {
+        let folders = self.folders(&layer.chain_id)?;
+        folders
+            .map(|folders| rebuild::prove(&folders, &layer.diff_id, created, working))
+            .transpose()
+    }
+}
+
+impl Containerd {
+    fn snapshot(&self, chain_id: &str, profile: &Profile) -> io::Result<Option<Pieces>> {
+        let folders = self.folders(chain_id)?;
+        folders
+            .map(|folders| rebuild::pieces(&folders, profile))
+            .transpose()
+    }
+}
+
+fn kept(snapshots: &Snapshots, chain_id: &str) -> Kept {
+    let found = snapshots
+        .get(chain_id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if found.iter().any(|(_, folder)| folder.is_some()) {
+        return Kept::Snapshot;
+    }
+    let why = match found.first() {
+        Some((snapshotter, _)) => {
+            format!("the snapshotter '{snapshotter}' keeps no folder with a layer's files")
+        }
+        None => "neither its blob nor its snapshot is on the node".to_owned(),
+    };
+    Kept::Nothing { why }
+}

@@ -1,0 +1,229 @@
+//! What is made in the cluster for a pull: a Job with one pod, and a ConfigMap with the agent.
+//!
+//! The pod's image is one that the node has, and nothing in it is run: the agent comes with the ConfigMap. The Job has a
+//! deadline and is removed by the cluster when it has ended; the ConfigMap and the pod are its own and go with it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+
+/// What all objects of this program are labelled with.
+pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image");
+
+/// The container's name.
+pub const CONTAINER: &str = "agent";
+
+/// Where the node's folders are mounted.
+pub const HOST: &str = "/host";
+
+/// The agent's path.
+pub const AGENT: &str = "/.kubectl-pull-image/kip-agent";
+
+/// What the helper pod is to be like.
+#[derive(Debug, Clone)]
+pub struct Helper {
+    /// The name of the Job and of the ConfigMap.
+    pub name: String,
+    /// Their namespace.
+    pub namespace: String,
+    /// The node that is read.
+    pub node: String,
+    /// An image that the node has.
+    pub image: String,
+    /// For kubelets that check anew who may use an image that is there.
+    pub pull_secrets: Vec<String>,
+    /// The same.
+    pub service_account: Option<String>,
+    /// The folder of the node that is mounted.
+    pub host_path: String,
+    /// For how many seconds it lasts without a request.
+    pub patience: u64,
+    /// After how many seconds the cluster ends it.
+    pub deadline: u64,
+    /// What it is for, for people who look at it.
+    pub purpose: String,
+}
+
+impl Helper {
+    /// The Job.
+    ///
+    /// # Errors
+    /// Never: the form is checked by the tests.
+    pub fn job(&self) -> Result<Job> {
+        Ok(serde_json::from_value(json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": self.metadata(),
+            "spec": {
+                "backoffLimit": 0,
+                "activeDeadlineSeconds": self.deadline,
+                "ttlSecondsAfterFinished": 5,
+                "template": {"metadata": {"labels": labels()}, "spec": self.pod_spec()},
+            },
+        }))?)
+    }
+
+    /// The pod that the Job will have, to ask whether it is admitted.
+    ///
+    /// # Errors
+    /// As [`Self::job`].
+    pub fn pod(&self) -> Result<Pod> {
+        Ok(serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": self.metadata(),
+            "spec": self.pod_spec(),
+        }))?)
+    }
+
+    /// The ConfigMap with the agent. It is the Job's own, where there is one.
+    pub fn config_map(&self, agent: &[u8], owner: Option<&Job>) -> ConfigMap {
+        let owner = owner.map(|job| OwnerReference {
+            api_version: "batch/v1".to_owned(),
+            kind: "Job".to_owned(),
+            name: job.name_any(),
+            uid: job.uid().unwrap_or_default(),
+            ..OwnerReference::default()
+        });
+        ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                labels: Some(labels()),
+                owner_references: owner.map(|owner| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            immutable: Some(true),
+            binary_data: Some(BTreeMap::from([(
+                "kip-agent".to_owned(),
+                ByteString(agent.to_vec()),
+            )])),
+            ..ConfigMap::default()
+        }
+    }
+
+    fn metadata(&self) -> Value {
+        json!({
+            "name": self.name,
+            "namespace": self.namespace,
+            "labels": labels(),
+            "annotations": {"kubectl-pull-image/purpose": self.purpose},
+        })
+    }
+
+    fn pod_spec(&self) -> Value {
+        let secrets: Vec<_> = self
+            .pull_secrets
+            .iter()
+            .map(|name| json!({"name": name}))
+            .collect();
+        json!({
+            // Not through the scheduler: the node may be full, cordoned or tainted, and it is this one that has the image.
+            "nodeName": self.node,
+            "tolerations": [{"operator": "Exists"}],
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "serviceAccountName": self.service_account,
+            "imagePullSecrets": secrets,
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": CONTAINER,
+                "image": self.image,
+                "imagePullPolicy": "Never",
+                "command": [AGENT, "wait", self.patience.to_string()],
+                "securityContext": {
+                    "runAsUser": 0,
+                    "runAsGroup": 0,
+                    "runAsNonRoot": false,
+                    "privileged": false,
+                    "readOnlyRootFilesystem": true,
+                    // To read files of any owner, and to see the marks of an overlay's opaque folders. Neither is to write.
+                    "capabilities": {"drop": ["ALL"], "add": ["DAC_READ_SEARCH", "SYS_ADMIN"]},
+                    // Where there is SELinux, the files of a runtime are not for containers of the usual type.
+                    "seLinuxOptions": {"type": "spc_t"},
+                },
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "32Mi"},
+                    "limits": {"memory": "256Mi"},
+                },
+                "volumeMounts": [
+                    {"name": "agent", "mountPath": "/.kubectl-pull-image", "readOnly": true},
+                    {"name": "host", "mountPath": format!("{HOST}{}", self.host_path), "readOnly": true},
+                ],
+            }],
+            "volumes": [
+                {"name": "agent", "configMap": {"name": self.name, "defaultMode": 0o555}},
+                {"name": "host", "hostPath": {"path": self.host_path, "type": "Directory"}},
+            ],
+        })
+    }
+}
+
+fn labels() -> BTreeMap<String, String> {
+    let managed = ("app.kubernetes.io/managed-by", LABEL.1);
+    [LABEL, managed]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn helper() -> Helper {
+        Helper {
+            name: "pull-image-1".to_owned(),
+            namespace: "a".to_owned(),
+            node: "node-1".to_owned(),
+            image: "app:1".to_owned(),
+            pull_secrets: vec!["s".to_owned()],
+            service_account: Some("sa".to_owned()),
+            host_path: "/var".to_owned(),
+            patience: 60,
+            deadline: 7200,
+            purpose: "container a of pod p".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_job_ends_by_itself_and_its_pod_pulls_and_writes_nothing() {
+        let job = serde_json::to_value(helper().job().unwrap()).unwrap();
+        let at = |pointer: &str| job.pointer(pointer).cloned().unwrap_or_default();
+        assert_eq!(at("/spec/activeDeadlineSeconds"), 7200);
+        assert_eq!(at("/spec/ttlSecondsAfterFinished"), 5);
+        assert_eq!(at("/spec/backoffLimit"), 0);
+        let container = |field: &str| at(&format!("/spec/template/spec/containers/0/{field}"));
+        assert_eq!(container("imagePullPolicy"), "Never");
+        assert_eq!(
+            container("volumeMounts/1"),
+            json!({"name": "host", "mountPath": "/host/var", "readOnly": true})
+        );
+        assert_eq!(container("securityContext/privileged"), false);
+        assert_eq!(at("/spec/template/spec/nodeName"), "node-1");
+        assert_eq!(at("/spec/template/spec/imagePullSecrets/0/name"), "s");
+        assert_eq!(
+            at("/spec/template/spec/volumes/0/configMap/name"),
+            "pull-image-1"
+        );
+        let pod = serde_json::to_value(helper().pod().unwrap()).unwrap();
+        assert_eq!(pod.pointer("/spec"), job.pointer("/spec/template/spec"));
+    }
+
+    #[test]
+    fn the_config_map_is_the_jobs_own() {
+        let mut job = helper().job().unwrap();
+        job.metadata.uid = Some("1-2".to_owned());
+        let map = helper().config_map(b"agent", Some(&job));
+        assert_eq!(map.owner_references()[0].uid, "1-2");
+        assert_eq!(map.binary_data.unwrap()["kip-agent"].0, b"agent");
+        assert_eq!(map.metadata.labels.unwrap()[LABEL.0], LABEL.1);
+    }
+}

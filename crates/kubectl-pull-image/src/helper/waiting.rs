@@ -1,0 +1,164 @@
+//! Waits for the helper pod, and says why it does not come.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
+
+use super::Helper;
+use crate::failure::{Status, failure};
+use crate::rights::explain;
+
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Reasons for which a container waits and will go on waiting.
+const HOPELESS: &[&str] = &[
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "InvalidImageName",
+    "RunContainerError",
+];
+
+/// What the pod is at.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    Waiting(String),
+    Failed(String),
+}
+
+/// Waits until it runs, and gives the pod's name.
+pub(super) async fn until_running(
+    client: &Client,
+    helper: &Helper,
+    timeout: Duration,
+) -> Result<String> {
+    let namespace = &helper.namespace;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let selector =
+        ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", helper.name));
+    let began = Instant::now();
+    loop {
+        let found = pods.list(&selector).await;
+        let found = found.map_err(|error| explain(error, "list", "pods", namespace))?;
+        let last = match found.items.first().map(|pod| (pod.name_any(), state(pod))) {
+            Some((name, State::Running)) => return Ok(name),
+            Some((name, State::Failed(why))) => {
+                bail!(
+                    "the helper pod {name} does not run on node {}: {why}",
+                    helper.node
+                )
+            }
+            Some((name, State::Waiting(why))) => format!("the pod {name} waits: {why}"),
+            None => "its Job has made no pod".to_owned(),
+        };
+        if began.elapsed() > timeout {
+            let events = events(client, helper).await;
+            let text = format!(
+                "the helper pod does not run on node {} after {} s (--helper-timeout): {last}{events}",
+                helper.node,
+                timeout.as_secs()
+            );
+            return Err(failure(Status::Other, text));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn state(pod: &Pod) -> State {
+    let status = pod.status.as_ref();
+    let phase = status
+        .and_then(|it| it.phase.as_deref())
+        .unwrap_or_default();
+    let said = status.and_then(|it| it.message.clone().or_else(|| it.reason.clone()));
+    let container = status.and_then(|it| it.container_statuses.as_ref()?.first()?.state.as_ref());
+    if let Some(waiting) = container.and_then(|it| it.waiting.as_ref()) {
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        let text = match &waiting.message {
+            Some(message) => format!("{reason}: {message}"),
+            None => reason.to_owned(),
+        };
+        let is_hopeless = HOPELESS.contains(&reason);
+        return if is_hopeless {
+            State::Failed(text)
+        } else {
+            State::Waiting(text)
+        };
+    }
+    if let Some(ended) = container.and_then(|it| it.terminated.as_ref()) {
+        let message = ended
+            .message
+            .as_deref()
+            .or(ended.reason.as_deref())
+            .unwrap_or_default();
+        return State::Failed(format!(
+            "it ended with status {}: {message}",
+            ended.exit_code
+        ));
+    }
+    match phase {
+        "Running" => State::Running,
+        "Failed" | "Succeeded" => State::Failed(said.unwrap_or_else(|| phase.to_owned())),
+        _ => State::Waiting(said.unwrap_or_else(|| "it has not begun".to_owned())),
+    }
+}
+
+/// What the cluster says of the Job and its pod. Nothing, where events may not be read.
+async fn events(client: &Client, helper: &Helper) -> String {
+    let api: Api<Event> = Api::namespaced(client.clone(), &helper.namespace);
+    let selector = ListParams::default().fields("type=Warning");
+    let found = api.list(&selector).await;
+    let ours = found.into_iter().flatten().filter(|event| {
+        let name = event.involved_object.name.as_deref().unwrap_or_default();
+        name.starts_with(&helper.name)
+    });
+    let texts: Vec<_> = ours.filter_map(|event| event.message).collect();
+    let mut texts: Vec<_> = texts.into_iter().map(|text| format!("; {text}")).collect();
+    texts.dedup();
+    texts.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: &serde_json::Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
+    }
+
+    fn in_state(state: &serde_json::Value) -> Pod {
+        let container = json!({"name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+        pod(&json!({"phase": "Pending", "containerStatuses": [container]}))
+    }
+
+    #[test]
+    fn what_will_not_pass_is_not_waited_for() {
+        let reason = |reason: &str| {
+            state(&in_state(
+                &json!({"waiting": {"reason": reason, "message": "m"}}),
+            ))
+        };
+        assert_eq!(
+            reason("ContainerCreating"),
+            State::Waiting("ContainerCreating: m".to_owned())
+        );
+        assert_eq!(
+            reason("ErrImageNeverPull"),
+            State::Failed("ErrImageNeverPull: m".to_owned())
+        );
+        let ended = in_state(&json!({"terminated": {"exitCode": 1, "message": "m"}}));
+        assert_eq!(
+            state(&ended),
+            State::Failed("it ended with status 1: m".to_owned())
+        );
+        assert_eq!(state(&pod(&json!({"phase": "Running"}))), State::Running);
+        let evicted = pod(&json!({"phase": "Failed", "reason": "Evicted"}));
+        assert_eq!(state(&evicted), State::Failed("Evicted".to_owned()));
+    }
+}

@@ -1,0 +1,271 @@
+//! An image as it is delivered: documents and layers by digest, all of them in the cache.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kip_agent::protocol::{Document, Image as Found};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::digest;
+
+/// Media types of what is made anew.
+pub mod media_type {
+    /// A manifest.
+    pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    /// A configuration.
+    pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+    /// A layer that is not compressed.
+    pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+    /// An index.
+    pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+}
+
+/// Annotation of a manifest that was made anew: the digest of the one that the node has, where it has one.
+pub const ORIGINAL: &str = "io.github.kubernetes-image-puller.original-manifest";
+
+/// Annotation of a layer: how it came to be. `proven`: the tar has the digest in the image's configuration. `rebuilt`: the tar
+/// was made again from the layer's files, and is another one than the original.
+pub const LAYER_IS: &str = "io.github.kubernetes-image-puller.layer";
+
+/// Some content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest.
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
+    /// Notes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// How a layer came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The blob of the registry, byte for byte.
+    Blob,
+    /// Its tar, byte for byte: the digest is that of the configuration.
+    Proven,
+    /// A tar with the same files, made again.
+    Rebuilt,
+}
+
+/// A layer that is delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Its content.
+    pub descriptor: Descriptor,
+    /// The digest of its uncompressed tar.
+    pub diff_id: String,
+    /// How it came to be.
+    pub origin: Origin,
+}
+
+/// An image whose layers are in the cache.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The manifest and its bytes.
+    pub manifest: (Descriptor, Vec<u8>),
+    /// The configuration and its bytes.
+    pub config: (Descriptor, Vec<u8>),
+    /// From the lowest to the highest.
+    pub layers: Vec<Layer>,
+    /// Its names with a tag, such as `docker.io/library/busybox:1.36`.
+    pub names: Vec<String>,
+}
+
+impl Image {
+    /// From what the node has of it, and the layers that were fetched.
+    ///
+    /// The manifest is that of the node where each layer is as it says; else a new one is made. The configuration, and with it
+    /// the image's ID, stays the same where each layer is proven.
+    ///
+    /// # Errors
+    /// When the node's documents are none.
+    pub fn new(found: &Found, layers: Vec<Layer>, names: Vec<String>) -> Result<Self> {
+        let mut config = bytes(&found.config)?;
+        if layers.iter().any(|layer| layer.origin == Origin::Rebuilt) {
+            config = with_diff_ids(&config, &layers)?;
+        }
+        let original = found
+            .manifest
+            .as_ref()
+            .filter(|_| layers.iter().all(|layer| layer.origin == Origin::Blob));
+        let (manifest, config_type) = match original {
+            Some(document) => {
+                let manifest = bytes(document)?;
+                let config_type = config_type(&manifest);
+                let media_type = document.media_type.clone();
+                let described = described(
+                    &manifest,
+                    media_type.unwrap_or_else(|| media_type::MANIFEST.to_owned()),
+                );
+                ((described, manifest), config_type)
+            }
+            None => (
+                new_manifest(found, &config, &layers)?,
+                media_type::CONFIG.to_owned(),
+            ),
+        };
+        Ok(Self {
+            manifest,
+            config: (described(&config, config_type), config),
+            layers,
+            names,
+        })
+    }
+
+    /// The documents of the image, with their digests.
+    pub fn documents(&self) -> [(&str, &[u8]); 2] {
+        let (manifest, config) = (&self.manifest, &self.config);
+        [
+            (&manifest.0.digest, &manifest.1),
+            (&config.0.digest, &config.1),
+        ]
+    }
+}
+
+/// The bytes of a document.
+pub fn bytes(document: &Document) -> Result<Vec<u8>> {
+    STANDARD
+        .decode(&document.bytes)
+        .context("a document that is no base64")
+}
+
+fn described(bytes: &[u8], media_type: String) -> Descriptor {
+    Descriptor {
+        media_type,
+        digest: digest::of(bytes),
+        size: bytes.len() as u64,
+        annotations: BTreeMap::new(),
+    }
+}
+
+fn config_type(manifest: &[u8]) -> String {
+    let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    let found = manifest
+        .pointer("/config/mediaType")
+        .and_then(Value::as_str);
+    found.unwrap_or(media_type::CONFIG).to_owned()
+}
+
+fn new_manifest(found: &Found, config: &[u8], layers: &[Layer]) -> Result<(Descriptor, Vec<u8>)> {
+    let mut annotations = serde_json::Map::new();
+    if let Some(original) = &found.manifest {
+        annotations.insert(ORIGINAL.to_owned(), original.digest.clone().into());
+    }
+    let layers: Vec<_> = layers.iter().map(|layer| &layer.descriptor).collect();
+    let manifest = serde_json::to_vec(&json!({
+        "schemaVersion": 2,
+        "mediaType": media_type::MANIFEST,
+        "config": described(config, media_type::CONFIG.to_owned()),
+        "layers": layers,
+        "annotations": annotations,
+    }))?;
+    Ok((
+        described(&manifest, media_type::MANIFEST.to_owned()),
+        manifest,
+    ))
+}
+
+/// The configuration with the layers' own digests: a runtime checks them.
+fn with_diff_ids(config: &[u8], layers: &[Layer]) -> Result<Vec<u8>> {
+    let mut config: Value =
+        serde_json::from_slice(config).context("a configuration that is no JSON")?;
+    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+    let place = config
+        .pointer_mut("/rootfs/diff_ids")
+        .context("a configuration without layers")?;
+    *place = json!(diff_ids);
+    Ok(serde_json::to_vec(&config)?)
+}
+
+/// When the image's history says that its layers were made, in seconds since 1970, each once.
+pub fn created(config: &[u8]) -> Vec<i64> {
+    let config: Value = serde_json::from_slice(config).unwrap_or_default();
+    let history = config.get("history").and_then(Value::as_array);
+    let times = history
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.get("created"));
+    let times = times.chain(config.get("created")).filter_map(Value::as_str);
+    let times = times.filter_map(|text| text.parse::<k8s_openapi::jiff::Timestamp>().ok());
+    let mut times: Vec<_> = times.map(k8s_openapi::jiff::Timestamp::as_second).collect();
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
+#[cfg(test)]
+mod tests {
+    use kip_agent::protocol::StoreKind;
+
+    use super::*;
+
+    fn document(value: &Value) -> Document {
+        let bytes = value.to_string().into_bytes();
+        Document {
+            media_type: None,
+            digest: digest::of(&bytes),
+            bytes: STANDARD.encode(&bytes),
+        }
+    }
+
+    fn found() -> Found {
+        Found {
+            names: Vec::new(),
+            store: StoreKind::Containerd,
+            manifest: Some(document(
+                &json!({"config": {"mediaType": "docker-config"}, "layers": []}),
+            )),
+            index: None,
+            config: document(&json!({"rootfs": {"diff_ids": ["sha256:1"]}, "os": "linux"})),
+            layers: Vec::new(),
+        }
+    }
+
+    fn layer(origin: Origin) -> Layer {
+        Layer {
+            descriptor: described(b"layer", media_type::LAYER.to_owned()),
+            diff_id: "sha256:2".to_owned(),
+            origin,
+        }
+    }
+
+    #[test]
+    fn with_each_blob_the_manifest_is_the_nodes_own() {
+        let image = Image::new(&found(), vec![layer(Origin::Blob)], Vec::new()).unwrap();
+        assert_eq!(image.manifest.0.digest, found().manifest.unwrap().digest);
+        assert_eq!(image.config.0.media_type, "docker-config");
+    }
+
+    #[test]
+    fn with_proven_layers_the_image_id_stays_and_with_others_it_does_not() {
+        let proven = Image::new(&found(), vec![layer(Origin::Proven)], Vec::new()).unwrap();
+        assert_eq!(proven.config.0.digest, found().config.digest);
+        let manifest: Value = serde_json::from_slice(&proven.manifest.1).unwrap();
+        assert_eq!(
+            manifest["annotations"][ORIGINAL],
+            found().manifest.unwrap().digest
+        );
+        let rebuilt = Image::new(&found(), vec![layer(Origin::Rebuilt)], Vec::new()).unwrap();
+        assert_ne!(rebuilt.config.0.digest, found().config.digest);
+        let config: Value = serde_json::from_slice(&rebuilt.config.1).unwrap();
+        assert_eq!(config["rootfs"]["diff_ids"], json!(["sha256:2"]));
+    }
+
+    #[test]
+    fn the_times_of_the_history_are_read() {
+        let config = json!({"created": "1970-01-01T00:00:09Z", "history": [
+            {"created": "1970-01-01T00:00:07.9Z"}, {"created": "1970-01-01T00:00:09Z"}, {"created": "never"}, {},
+        ]});
+        assert_eq!(created(config.to_string().as_bytes()), [7, 9]);
+    }
+}

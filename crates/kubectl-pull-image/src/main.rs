@@ -1,0 +1,24 @@
+//! The program. What it does is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use kubectl_pull_image::{cli::Cli, failure, progress::Voice, run};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(&cli)),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            Voice::new(false, 0).say(&format!("error: {error:#}"));
+            ExitCode::from(failure::status(&error) as u8)
+        }
+    }
+}

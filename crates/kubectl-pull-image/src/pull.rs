@@ -1,0 +1,333 @@
+//! A pull: find out what is meant, start the helper pod, fetch what is missing, deliver it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use indicatif::HumanBytes;
+use kip_agent::protocol::{Image as Found, Request};
+use serde_json::json;
+
+use crate::agent::agent;
+use crate::cache::Cache;
+use crate::cli::{HelperOptions, Output, Pull};
+use crate::cluster::Cluster;
+use crate::helper::{Helper, Running};
+use crate::image::{self, Image, Origin};
+use crate::plan::{Plan, plan};
+use crate::progress::{Voice, per_second};
+use crate::sink::Sink;
+use crate::target::{self, Target, TargetImage, target};
+use crate::transfer::{Counters, fetch};
+
+/// What was done.
+struct Done {
+    images: Vec<Image>,
+    cached: u64,
+    counters: Arc<Counters>,
+    fetching: Duration,
+}
+
+/// Pulls.
+///
+/// # Errors
+/// When there is nothing to pull, or it cannot be delivered.
+pub async fn pull(
+    cluster: &Cluster,
+    options: &Pull,
+    helper: &HelperOptions,
+    voice: Voice,
+) -> Result<()> {
+    let sink = Sink::parse(options.to.as_deref())?;
+    let folder = options.cache_dir.clone().or_else(Cache::default_folder);
+    let folder =
+        folder.context("neither HOME nor XDG_CACHE_HOME is set: name a folder with --cache-dir")?;
+    let target = target(cluster, options).await?;
+    if options.dry_run.is_some() {
+        return preview(&target, helper, options.output);
+    }
+    let cache = Arc::new(Cache::open(&folder)?);
+    let architecture = target::architecture(cluster, &target.node).await?;
+    let agent = agent(architecture.as_deref().unwrap_or("amd64"))?;
+    voice.detail(
+        1,
+        &format!("node {}, architecture {architecture:?}", target.node),
+    );
+    let began = Instant::now();
+    let running = Running::start(
+        cluster.client.clone(),
+        manifest(&target, helper),
+        &agent,
+        helper.helper_timeout,
+    )
+    .await?;
+    let running = Arc::new(running);
+    voice.detail(
+        1,
+        &format!(
+            "the helper pod runs after {:.1} s",
+            began.elapsed().as_secs_f64()
+        ),
+    );
+    let done = tokio::select! {
+        done = read(&running, &cache, &target, options, voice) => done,
+        name = interrupted() => Err(crate::failure::failure(crate::failure::Status::Interrupted, format!("interrupted by {name}"))),
+    };
+    let ended = running.end().await;
+    let done = done?;
+    if let Err(error) = ended {
+        voice.say(&format!("warning: {error:#}"));
+    }
+    let images = done.images.clone();
+    let (delivered, kept) = (sink.clone(), cache.clone());
+    tokio::task::spawn_blocking(move || delivered.deliver(&images, &kept)).await??;
+    cache.shrink(options.cache_size)?;
+    report(&done, &target, &sink, options, voice)
+}
+
+/// Waits for Ctrl-C and the other ways to be asked to end.
+async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
+    }
+}
+
+fn manifest(target: &Target, options: &HelperOptions) -> Helper {
+    let namespace = options.helper_namespace.clone();
+    // Secrets and accounts of another namespace are not there.
+    let is_own = namespace.as_ref().is_none_or(|it| *it == target.namespace);
+    let first = target
+        .images
+        .first()
+        .map(|image| image.name.clone())
+        .unwrap_or_default();
+    Helper {
+        name: format!("pull-image-{}", random()),
+        namespace: namespace.unwrap_or_else(|| target.namespace.clone()),
+        node: target.node.clone(),
+        image: options.helper_image.clone().unwrap_or(first),
+        pull_secrets: if is_own {
+            target.pull_secrets.clone()
+        } else {
+            Vec::new()
+        },
+        service_account: target.service_account.clone().filter(|_| is_own),
+        host_path: options.host_path.clone(),
+        patience: options.helper_timeout.as_secs().max(10),
+        deadline: options.deadline.as_secs().max(10),
+        purpose: target
+            .images
+            .iter()
+            .map(|image| image.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// Eight characters that no other run has.
+fn random() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let hasher = std::hash::RandomState::new().build_hasher();
+    format!("{:08x}", hasher.finish() & 0xffff_ffff)
+}
+
+/// Prints what would be made in the cluster.
+fn preview(target: &Target, options: &HelperOptions, output: Output) -> Result<()> {
+    let helper = manifest(target, options);
+    // The agent's bytes say nothing to anybody.
+    let map = helper.config_map(b"the agent for the node's architecture", None);
+    let items = [
+        serde_json::to_value(helper.job()?)?,
+        serde_json::to_value(map)?,
+    ];
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    crate::output::print(&list, output)
+}
+
+async fn read(
+    running: &Arc<Running>,
+    cache: &Arc<Cache>,
+    target: &Target,
+    options: &Pull,
+    voice: Voice,
+) -> Result<Done> {
+    let mut link = running.connect().await?;
+    let mut found = Vec::new();
+    let mut plans = Vec::new();
+    for image in &target.images {
+        let request = Request::Find {
+            wanted: image.wanted.clone(),
+        };
+        let on_node: Found = link
+            .ask(&request)
+            .await
+            .map_err(|error| of_node(error, image))?;
+        let config = image::bytes(&on_node.config)?;
+        let plan = plan(
+            &on_node,
+            &config,
+            cache,
+            &mut link,
+            options.require_identical,
+        )
+        .await?;
+        found.push(on_node);
+        plans.push(plan);
+    }
+    drop(link);
+    let counters = Arc::new(Counters::default());
+    let items: Vec<_> = plans
+        .iter()
+        .flat_map(|plan| plan.items.iter().cloned())
+        .collect();
+    let total = items.iter().map(|item| item.size).sum();
+    voice.say(&announce(target, total, &plans));
+    let began = Instant::now();
+    let shown = voice.show(&counters, total);
+    fetch(
+        running,
+        cache,
+        items,
+        usize::from(options.streams),
+        &counters,
+    )
+    .await?;
+    drop(shown);
+    let fetching = began.elapsed();
+    let cached = plans.iter().map(|plan| plan.cached).sum();
+    let mut images = Vec::new();
+    for ((image, found), plan) in target.images.iter().zip(&found).zip(plans) {
+        images.push(Image::new(
+            found,
+            plan.layers,
+            names(image, found, options.tag.as_deref())?,
+        )?);
+    }
+    Ok(Done {
+        images,
+        cached,
+        counters,
+        fetching,
+    })
+}
+
+fn of_node(error: anyhow::Error, image: &TargetImage) -> anyhow::Error {
+    use crate::failure::{Status, failure};
+    use crate::link::Declined;
+    match error.downcast_ref::<Declined>() {
+        Some(Declined(text)) => failure(Status::NotFound, format!("{}: {text}", image.name)),
+        None => error,
+    }
+}
+
+/// The names that the image gets: the one that was asked for, else that in the pod, else those of the node.
+fn names(image: &TargetImage, found: &Found, tag: Option<&str>) -> Result<Vec<String>> {
+    if let Some(tag) = tag {
+        let name = kip_image::Reference::parse(tag).context("--tag")?;
+        return Ok(tagged(&name).into_iter().collect());
+    }
+    let own = kip_image::Reference::parse(&image.name)
+        .ok()
+        .and_then(|name| tagged(&name));
+    if let Some(own) = own {
+        return Ok(vec![own]);
+    }
+    let known = found
+        .names
+        .iter()
+        .filter_map(|name| kip_image::Reference::parse(name).ok());
+    Ok(known
+        .filter_map(|name| name.tag().is_some().then(|| tagged(&name)).flatten())
+        .collect())
+}
+
+/// The whole name with its tag. A name that has only a digest has no tag to give.
+fn tagged(name: &kip_image::Reference) -> Option<String> {
+    let tag = name.tag_or_latest()?;
+    Some(format!("{}:{tag}", name.name()))
+}
+
+fn announce(target: &Target, total: u64, plans: &[Plan]) -> String {
+    let names: Vec<_> = target
+        .images
+        .iter()
+        .map(|image| image.name.as_str())
+        .collect();
+    let cached: u64 = plans.iter().map(|plan| plan.cached).sum();
+    let layers: usize = plans.iter().map(|plan| plan.layers.len()).sum();
+    format!(
+        "{} from node {}: {layers} layers, {} to fetch, {} in the cache",
+        names.join(", "),
+        target.node,
+        HumanBytes(total),
+        HumanBytes(cached)
+    )
+}
+
+fn report(done: &Done, target: &Target, sink: &Sink, options: &Pull, voice: Voice) -> Result<()> {
+    let bytes = done.counters.bytes.load(Ordering::Relaxed);
+    let wire = done.counters.wire_bytes.load(Ordering::Relaxed);
+    let rate = per_second(bytes, done.fetching);
+    let count = |origin: Origin| {
+        let layers = done.images.iter().flat_map(|image| &image.layers);
+        layers.filter(|layer| layer.origin == origin).count()
+    };
+    let (blobs, proven, rebuilt) = (
+        count(Origin::Blob),
+        count(Origin::Proven),
+        count(Origin::Rebuilt),
+    );
+    if options.output == Output::Text {
+        for image in &done.images {
+            let name = image.names.first().map_or("without a name", String::as_str);
+            voice.say(&format!("{name}: image ID {}", image.config.0.digest));
+        }
+        voice.say(&format!(
+            "{} in {:.1} s, {}/s, {} over the network; layers: {blobs} as in the registry, {proven} proven identical, \
+             {rebuilt} rebuilt; to {}",
+            HumanBytes(bytes),
+            done.fetching.as_secs_f64(),
+            HumanBytes(rate),
+            HumanBytes(wire),
+            sink.describe()
+        ));
+        if rebuilt > 0 {
+            voice.say("rebuilt layers have the same files in another tar, so that the image has another ID than in the cluster");
+        }
+        return Ok(());
+    }
+    let images: Vec<_> = done.images.iter().zip(&target.images).map(|(image, target)| {
+        let layers: Vec<_> = image.layers.iter().map(|layer| {
+            json!({"digest": layer.descriptor.digest, "diffId": layer.diff_id, "size": layer.descriptor.size, "origin": layer.origin})
+        }).collect();
+        json!({
+            "image": target.name, "containers": target.containers, "names": image.names,
+            "id": image.config.0.digest, "manifest": image.manifest.0.digest, "layers": layers,
+        })
+    }).collect();
+    let all = json!({
+        "node": target.node,
+        "images": images,
+        "fetched": {"bytes": bytes, "wireBytes": wire, "seconds": done.fetching.as_secs_f64(),
+                    "cuts": done.counters.cuts.load(Ordering::Relaxed)},
+        "cachedBytes": done.cached,
+        "layers": {"blob": blobs, "proven": proven, "rebuilt": rebuilt},
+        "to": sink.describe(),
+    });
+    // Where standard output has the archive, nothing else may be there.
+    if *sink == Sink::Output {
+        voice.say(&serde_json::to_string(&all)?);
+        return Ok(());
+    }
+    crate::output::print(&all, options.output)
+}

@@ -1,0 +1,161 @@
+//! Brings content from the node into the cache: in pieces, over several connections, each piece checked.
+
+mod hashing;
+mod worker;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Result, bail};
+use kip_agent::protocol::Part;
+use tokio::task::JoinSet;
+
+use crate::cache::{Cache, Partial};
+use crate::helper::Running;
+use hashing::Hasher;
+
+/// Content that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The digest that it has to have.
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
+    /// What the agent is asked for.
+    pub part: Part,
+    /// Whether it may become smaller on the way.
+    pub compress: bool,
+}
+
+/// How much has come so far.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Of the content, in bytes.
+    pub bytes: AtomicU64,
+    /// Over the connections, in bytes.
+    pub wire_bytes: AtomicU64,
+    /// Connections that were cut.
+    pub cuts: AtomicU64,
+}
+
+/// What the workers share.
+struct Shared {
+    running: Arc<Running>,
+    items: Vec<(Item, Partial)>,
+    queue: Mutex<VecDeque<Piece>>,
+    counters: Arc<Counters>,
+    hasher: Hasher,
+}
+
+/// Some of an item's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    item: usize,
+    /// Where the piece begins, as it is noted.
+    begin: u64,
+    /// What is still to come of it.
+    rest: std::ops::Range<u64>,
+}
+
+/// How often content is read from the begin on that turns out to be wrong, though each of its pieces was right.
+const ATTEMPTS: usize = 2;
+
+/// Brings all that is not in the cache yet.
+///
+/// # Errors
+/// When the node has it no more, or the connections are cut again and again, or its digest stays wrong.
+pub async fn fetch(
+    running: &Arc<Running>,
+    cache: &Arc<Cache>,
+    items: Vec<Item>,
+    streams: usize,
+    counters: &Arc<Counters>,
+) -> Result<()> {
+    let mut open = Vec::new();
+    for item in items {
+        let (cache, digest, size) = (cache.clone(), item.digest.clone(), item.size);
+        // Another run may be at it: then this one waits for it.
+        let begun = tokio::task::spawn_blocking(move || cache.begin(&digest, size)).await??;
+        match begun {
+            Some(partial) => {
+                let there = size
+                    - partial
+                        .missing()
+                        .iter()
+                        .map(|it| it.end - it.start)
+                        .sum::<u64>();
+                counters.bytes.fetch_add(there, Ordering::Relaxed);
+                open.push((item, partial));
+            }
+            None => {
+                counters.bytes.fetch_add(size, Ordering::Relaxed);
+            }
+        }
+    }
+    for _ in 0..ATTEMPTS {
+        open = round(running, open, streams, counters).await?;
+        if open.is_empty() {
+            return Ok(());
+        }
+    }
+    let digests: Vec<_> = open.iter().map(|(item, _)| item.digest.as_str()).collect();
+    bail!(
+        "what the node has is not what it should be: its digest is not {}",
+        digests.join(", ")
+    )
+}
+
+/// Reads what is missing once, and gives back what turned out wrong.
+async fn round(
+    running: &Arc<Running>,
+    open: Vec<(Item, Partial)>,
+    streams: usize,
+    counters: &Arc<Counters>,
+) -> Result<Vec<(Item, Partial)>> {
+    let queue = pieces(&open);
+    let streams = streams.min(queue.len());
+    let shared = Arc::new(Shared {
+        running: running.clone(),
+        hasher: Hasher::default(),
+        items: open,
+        queue: Mutex::new(queue),
+        counters: counters.clone(),
+    });
+    let hashing = hashing::start(&shared);
+    let mut workers = JoinSet::new();
+    for _ in 0..streams {
+        workers.spawn(worker::work(shared.clone()));
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
+    shared.hasher.end();
+    let right = hashing.await??;
+    let Some(shared) = Arc::into_inner(shared) else {
+        bail!("a worker has not ended");
+    };
+    let mut wrong = Vec::new();
+    for ((item, partial), is_right) in shared.items.into_iter().zip(right) {
+        if is_right {
+            partial.finish()?;
+        } else {
+            partial.restart()?;
+            counters.bytes.fetch_sub(item.size, Ordering::Relaxed);
+            wrong.push((item, partial));
+        }
+    }
+    Ok(wrong)
+}
+
+fn pieces(open: &[(Item, Partial)]) -> VecDeque<Piece> {
+    let of_item = |(item, (_, partial)): (usize, &(Item, Partial))| {
+        let missing = partial.missing().into_iter();
+        missing.map(move |rest| Piece {
+            item,
+            begin: rest.start,
+            rest,
+        })
+    };
+    open.iter().enumerate().flat_map(of_item).collect()
+}
