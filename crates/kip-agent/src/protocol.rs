@@ -190,7 +190,7 @@ pub struct Rebuilt {
     pub size: u64,
     /// Whether the digest is the layer's `diff_id`: then it is the layer, byte for byte.
     pub is_proven: bool,
-    /// How many forms were tried.
+    /// How many different tars were tried.
     pub tried: usize,
 }
 
@@ -223,7 +223,7 @@ pub enum Part {
 pub struct Profile {
     /// Its name, for people.
     pub name: String,
-    /// Seconds since 1970 that marks of deletion have.
+    /// Seconds since 1970 that those entries have to which a disk leaves no time: marks of deletion, and in some forms the root.
     pub whiteout_time: i64,
 }
 

@@ -3,41 +3,99 @@
 //! What a tar says beyond its files (the order, the form of its headers, names, marks of deletion) is a builder's choice. The
 //! choices of known builders are tried, one after the other, until the digest is the one in the image's configuration: then the
 //! bytes are the same, whoever made them.
+//!
+//! ```text
+//! prove ─┬─ walk ── entries        the disk's files, in an order
+//! pieces ┘    │
+//!             └─ tar ── form       a file's header in a builder's form      (table: the known ones)
+//!                 ├── go           Go's archive/tar
+//!                 ├── gnu          GNU tar; Python's tarfile in GNU format
+//!                 ├── python       Python's tarfile in PAX format
+//!                 ├── bsd          libarchive's bsdtar
+//!                 └── commons      Apache Commons Compress: Jib             (block, pax)
+//! ```
+//!
+//! What cannot be proven, as no disk has it: marks of deletion with a time that the image's history does not know, the root's entry with
+//! a time that neither the history nor the files in it have, an order that is none, entries that later ones replaced, holes that were
+//! written as such, the times of access and change, times before 1970, names of users other than root.
+//!
+//! A search costs one reading of the files for each tier of forms, or a few, and reads no more once it has hashed some gigabytes.
+
+mod block;
+mod bsd;
+mod commons;
+mod entries;
+mod form;
+mod gnu;
+mod go;
+#[cfg(test)]
+mod known;
+mod pax;
+mod prove;
+mod python;
+mod table;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
+use crate::pieces::Piece;
 use crate::protocol::{Profile, Rebuilt};
 use crate::store::Pieces;
 
-/// A layer's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folders {
-    /// Those of the layer itself.
-    pub top: PathBuf,
-    /// Those of the layers below it, the nearest first.
-    pub lower: Vec<PathBuf>,
-}
-
-/// The tar in this form. The same at each call, as long as the files are.
+/// The tar of a layer whose files are in the folder, in this form. The same at each call, as long as the files are.
 ///
 /// # Errors
 /// When the files cannot be read, or the profile's name is not known.
-pub fn pieces(_folders: &Folders, _profile: &Profile) -> io::Result<Pieces> {
-    Err(io::Error::other("not yet"))
+pub fn pieces(top: &Path, profile: &Profile) -> io::Result<Pieces> {
+    let form = form::named(&profile.name).ok_or_else(|| {
+        let what = format!("no form of a tar is known as {:?}", profile.name);
+        io::Error::new(io::ErrorKind::InvalidInput, what)
+    })?;
+    let given = profile.whiteout_time;
+    let mut walk = walk::Walk::new(top, form.order);
+    let mut ready = std::collections::VecDeque::new();
+    let mut size = 0;
+    let mut is_ended = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        while ready.is_empty() && !is_ended {
+            match walk.next() {
+                Some(Ok(entry)) => {
+                    ready.push_back(Piece::Bytes(tar::head(form, &entry, given)));
+                    if let Some((content, zeros)) = tar::body(&entry) {
+                        ready.extend([content, zeros]);
+                    }
+                }
+                Some(Err(error)) => {
+                    is_ended = true;
+                    return Some(Err(error));
+                }
+                None => {
+                    is_ended = true;
+                    ready.push_back(Piece::Zeros(tar::end(form, size)));
+                }
+            }
+        }
+        let piece = ready.pop_front()?;
+        size += piece.size();
+        Some(Ok(piece))
+    })))
 }
 
 /// Finds the form whose digest is `diff_id`, or else gives the one that most readers understand, with its digest.
-/// `created` are the times that the image's history knows, in seconds since 1970. `working` is called at least once a second;
-/// its error ends the search.
+/// `created` are the times at which the layer may have been made, from the image's history, in seconds since 1970, the likeliest first.
+/// `working` is called at once, and then at least once a second; its error ends the search.
 ///
 /// # Errors
 /// When the files cannot be read; `working`'s.
 pub fn prove(
-    _folders: &Folders,
-    _diff_id: &str,
-    _created: &[i64],
-    _working: &mut dyn FnMut() -> io::Result<()>,
+    top: &Path,
+    diff_id: &str,
+    created: &[i64],
+    working: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<Rebuilt> {
-    Err(io::Error::other("not yet"))
+    prove::prove(top, diff_id, created, prove::LIMITS, working)
 }

@@ -6,11 +6,12 @@ mod metadata;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::path::PathBuf;
 
 use crate::documents::{Any, chain_ids, document, machine};
 use crate::pieces::Piece;
 use crate::protocol::{Image, Kept, Layer, Listed, Part, Profile, Rebuilt, StoreKind, Wanted};
-use crate::rebuild::{self, Folders};
+use crate::rebuild;
 
 use super::{Pieces, Store};
 use content::Content;
@@ -152,12 +153,10 @@ impl Containerd {
         })
     }
 
-    fn folders(&self, chain_id: &str) -> io::Result<Option<Folders>> {
+    /// The folder with the files of the layer itself.
+    fn folder(&self, chain_id: &str) -> io::Result<Option<PathBuf>> {
         let stack = self.metadata.stack(chain_id)?;
-        Ok(stack.map(|mut stack| Folders {
-            top: stack.remove(0),
-            lower: stack,
-        }))
+        Ok(stack.and_then(|stack| stack.into_iter().next()))
     }
 }
 
@@ -236,18 +235,18 @@ impl Store for Containerd {
         created: &[i64],
         working: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<Option<Rebuilt>> {
-        let folders = self.folders(&layer.chain_id)?;
-        folders
-            .map(|folders| rebuild::prove(&folders, &layer.diff_id, created, working))
+        let folder = self.folder(&layer.chain_id)?;
+        folder
+            .map(|folder| rebuild::prove(&folder, &layer.diff_id, created, working))
             .transpose()
     }
 }
 
 impl Containerd {
     fn snapshot(&self, chain_id: &str, profile: &Profile) -> io::Result<Option<Pieces>> {
-        let folders = self.folders(chain_id)?;
-        folders
-            .map(|folders| rebuild::pieces(&folders, profile))
+        let folder = self.folder(chain_id)?;
+        folder
+            .map(|folder| rebuild::pieces(&folder, profile))
             .transpose()
     }
 }
