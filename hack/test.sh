@@ -27,6 +27,8 @@ need() { # COMMAND PACKAGE
 }
 
 freestanding=(-p kip-sleep --features freestanding --profile sleep)
+# A build of its own: what only the program has, its client has not.
+agent=(-p kip-agent --features program)
 
 stage_format() {
   cargo fmt --all --check
@@ -37,6 +39,7 @@ stage_format() {
 stage_lint() {
   cargo clippy --locked --workspace --all-targets -- -D warnings
   cargo clippy --locked "${freestanding[@]}" --all-targets -- -D warnings
+  cargo clippy --locked "${agent[@]}" --all-targets -- -D warnings
   RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --quiet
   # The fuzz targets are no part of the workspace. To be checked, they need none of the library in C++ that runs them.
   local fuzzed
@@ -49,6 +52,7 @@ stage_lint() {
 stage_unit() {
   need docker-registry docker-registry
   cargo test --locked
+  cargo test --locked "${agent[@]}"
 }
 
 # The program itself: its size, its memory, signals as PID 1. Root is needed for the namespaces.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::documents::{chain_ids, document};
 use crate::pieces::of_path;
 use crate::protocol::{Image, Kept, Layer, Listed, Part, Rebuilt, StoreKind, Wanted};
-use crate::rebuild::{self, Folders};
+use crate::rebuild;
 
 use super::names;
 use super::unpacked::Unpacked;
@@ -164,22 +164,6 @@ impl ContainersStorage {
         let stack = self.with_chain_id(&records, chain_id)?;
         stack.map(|stack| self.unpacked(stack[0])).transpose()
     }
-
-    fn folders(&self, chain_id: &str) -> io::Result<Option<Folders>> {
-        let records = Records::read(&self.roots)?;
-        let Some(stack) = self.with_chain_id(&records, chain_id)? else {
-            return Ok(None);
-        };
-        let mut folders = Vec::new();
-        for layer in stack {
-            folders.push(self.unpacked(layer)?.files);
-        }
-        let top = folders.remove(0);
-        Ok(Some(Folders {
-            top,
-            lower: folders,
-        }))
-    }
 }
 
 impl Store for ContainersStorage {
@@ -241,9 +225,9 @@ impl Store for ContainersStorage {
                 layer.map(|layer| layer.pieces()).transpose()
             }
             Part::Snapshot { chain_id, profile } => {
-                let folders = self.folders(chain_id)?;
-                folders
-                    .map(|folders| rebuild::pieces(&folders, profile))
+                let layer = self.layer(chain_id)?;
+                layer
+                    .map(|layer| rebuild::pieces(&layer.files, profile))
                     .transpose()
             }
         }
@@ -255,9 +239,9 @@ impl Store for ContainersStorage {
         created: &[i64],
         working: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<Option<Rebuilt>> {
-        let folders = self.folders(&layer.chain_id)?;
-        folders
-            .map(|folders| rebuild::prove(&folders, &layer.diff_id, created, working))
+        let found = self.layer(&layer.chain_id)?;
+        found
+            .map(|found| rebuild::prove(&found.files, &layer.diff_id, created, working))
             .transpose()
     }
 }

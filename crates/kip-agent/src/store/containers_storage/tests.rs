@@ -172,7 +172,7 @@ fn an_image_is_found_with_the_manifest_that_was_asked_for() {
 }
 
 #[test]
-fn a_layer_is_its_tar_and_has_the_files_of_those_below_it() {
+fn a_layer_is_its_tar_and_has_its_files() {
     let fixture = Fixture::new();
     let image = fixture.find(Some(&fixture.id), None).unwrap();
     for (at, (layer, tar)) in image.layers.iter().zip(&fixture.tars).enumerate() {
@@ -181,9 +181,8 @@ fn a_layer_is_its_tar_and_has_the_files_of_those_below_it() {
         assert_eq!(fixture.tar(at), tar.bytes);
     }
     let chain_id = &image.layers[1].chain_id;
-    let folders = fixture.store().folders(chain_id).unwrap().unwrap();
-    let expected = (fixture.files(1), vec![fixture.files(0)]);
-    assert_eq!((folders.top, folders.lower), expected);
+    let layer = fixture.store().layer(chain_id).unwrap().unwrap();
+    assert_eq!(layer.files, fixture.files(1));
 }
 
 #[test]

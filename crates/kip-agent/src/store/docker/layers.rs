@@ -6,12 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::documents::hex;
 use crate::pieces::of_path;
 use crate::protocol::Kept;
-use crate::rebuild::Folders;
 use crate::store::files;
 use crate::store::unpacked::Unpacked;
-
-/// No image has more layers; overlay takes no more than 128.
-const MAX_DEPTH: usize = 1024;
 
 /// All layers of a store.
 pub(super) struct Layers {
@@ -59,23 +55,5 @@ impl Layers {
     pub(super) fn size(&self, chain_id: &str) -> io::Result<Option<u64>> {
         let text = files::text(&self.record(chain_id)?.join("size"))?;
         Ok(text.and_then(|text| text.parse().ok()))
-    }
-
-    /// The files of the layer and of those below it.
-    pub(super) fn folders(&self, chain_id: &str) -> io::Result<Option<Folders>> {
-        let mut stack = Vec::new();
-        let mut next = Some(chain_id.to_owned());
-        while let Some(chain_id) = next {
-            let Some(layer) = self.get(&chain_id)? else {
-                return Ok(None);
-            };
-            stack.push(layer.files);
-            if stack.len() > MAX_DEPTH {
-                return Err(io::Error::other("the layers have no end"));
-            }
-            next = files::text(&self.record(&chain_id)?.join("parent"))?;
-        }
-        let top = stack.remove(0);
-        Ok(Some(Folders { top, lower: stack }))
     }
 }

@@ -176,9 +176,9 @@ impl Store for Docker {
                 layer.map(|layer| layer.pieces()).transpose()
             }
             Part::Snapshot { chain_id, profile } => {
-                let folders = self.layers.folders(chain_id)?;
-                folders
-                    .map(|folders| rebuild::pieces(&folders, profile))
+                let layer = self.layers.get(chain_id)?;
+                layer
+                    .map(|layer| rebuild::pieces(&layer.files, profile))
                     .transpose()
             }
         }
@@ -190,9 +190,9 @@ impl Store for Docker {
         created: &[i64],
         working: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<Option<Rebuilt>> {
-        let folders = self.layers.folders(&layer.chain_id)?;
-        folders
-            .map(|folders| rebuild::prove(&folders, &layer.diff_id, created, working))
+        let found = self.layers.get(&layer.chain_id)?;
+        found
+            .map(|found| rebuild::prove(&found.files, &layer.diff_id, created, working))
             .transpose()
     }
 }
