@@ -34,6 +34,9 @@ pub struct Cloner<'a> {
 /// The label of the namespaces that a test's own installation serves: others run beside it.
 const LABEL: &str = "image-cloner";
 
+/// The chart's value that says which namespaces an installation serves.
+const SELECTOR: &str = "webhook.namespaceSelector";
+
 /// Installs it in a namespace of its own, runs the test with another one that it serves, and removes all of it in the end.
 /// The registry's images are what workloads name.
 ///
@@ -48,10 +51,14 @@ pub async fn with_cloner(
     within(test, async |workloads| {
         let own = workloads.another("own").await;
         let own = own.expect("the namespace can be made");
+        let serves_workloads = values.get(SELECTOR).is_none();
         let cloner = Cloner::install(&own, workloads, registries, values).await;
         let mut cloner = cloner.expect("the chart can be installed");
         let work = async {
-            cloner.is_at_work(workloads).await;
+            cloner.is_at_work().await;
+            if serves_workloads {
+                cloner.is_asked(workloads).await;
+            }
             body(&mut cloner, workloads).await;
         };
         let result = AssertUnwindSafe(work).catch_unwind().await;
@@ -90,7 +97,7 @@ impl<'a> Cloner<'a> {
             "settings.registry": prefix,
             "settings.plainHttpRegistries": plain,
             "settings.privateRegistries": registries,
-            "webhook.namespaceSelector": {"matchLabels": {LABEL: name}},
+            SELECTOR: {"matchLabels": {LABEL: name}},
             "resources.requests": {"cpu": "10m", "memory": "32Mi"},
         });
         for (key, value) in more.as_object().into_iter().flatten() {
@@ -115,9 +122,8 @@ impl<'a> Cloner<'a> {
         })
     }
 
-    /// Waits until its pods are ready and the API server asks them: it learns of a webhook, and of a namespace's labels, a while
-    /// after it has taken them.
-    async fn is_at_work(&self, workloads: &Space) {
+    /// Waits until the API server trusts it and its pods are ready.
+    async fn is_at_work(&self) {
         eventually("the image cloner is at work", async || {
             ensure!(!self.authorities().await?.is_empty(), "no caBundle yet");
             let pods = self.pods().await?;
@@ -127,6 +133,14 @@ impl<'a> Cloner<'a> {
             Ok(())
         })
         .await;
+    }
+
+    /// Waits until the API server asks it about the namespace: it learns of a webhook, and of a namespace's labels, a while after
+    /// it has taken them.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn is_asked(&self, workloads: &Space) {
         let dry = PostParams {
             dry_run: true,
             ..PostParams::default()
@@ -142,9 +156,13 @@ impl<'a> Cloner<'a> {
         let pod = json!({"metadata": {"name": "asked"}, "spec": {"containers": [container]}});
         let pod: Pod = serde_json::from_value(pod).expect("a pod");
         eventually("the API server asks the image cloner", async || {
-            workloads.api().create(&dry, &pod).await?;
             let unchanged = "image_cloner_requests_total{result=\"unchanged\"}";
-            ensure!(self.metric(unchanged).await? > 0.0, "no request has come");
+            let before = self.metric(unchanged).await?;
+            workloads.api().create(&dry, &pod).await?;
+            ensure!(
+                self.metric(unchanged).await? > before,
+                "no request has come"
+            );
             Ok(())
         })
         .await;

@@ -96,6 +96,7 @@ async fn what_runs_already_is_reported_and_mirrored_and_then_restored_from_the_c
         let all =
             json!({"webhook.namespaceSelector": {"matchLabels": {"image-cloner": cloner.name}}});
         cloner.upgrade(all).await.unwrap();
+        cloner.is_asked(space).await;
         let restored = json!({"metadata": {"name": "restored"}, "spec": pod_spec(&images[1])});
         let made = create::<Pod>(space, restored).await.unwrap();
         let image = made["spec"]["containers"][0]["image"].as_str().unwrap();
