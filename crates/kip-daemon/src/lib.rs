@@ -22,7 +22,6 @@ pub mod cluster;
 pub mod config;
 pub mod controller;
 pub mod desired;
-pub mod docker_config;
 pub mod events;
 pub mod footprint;
 pub mod inspect;

@@ -9,7 +9,6 @@ use kip_daemon::api_error::chain;
 use kip_daemon::config::quantity::Quantity;
 use kip_daemon::config::startup::{LogFormat, Logging};
 use kip_daemon::config::{Config, Problems};
-use kip_daemon::docker_config::DockerConfig;
 use kip_daemon::preview;
 use kip_daemon::run::{self, Options, Stop};
 use kip_daemon::settings::{Settings, VARIABLES};
@@ -18,6 +17,7 @@ use kip_daemon::sizing::{self, NodeSize, Sizing};
 use kip_daemon::survey;
 use kip_program::output::{self, complain};
 use kip_program::settings;
+use kip_registry::DockerConfig;
 use lexopt::prelude::*;
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
@@ -222,7 +222,7 @@ fn survey(
         Some(path) => DockerConfig::read(path)?,
         None => DockerConfig::read_default(|name| std::env::var_os(name))?,
     };
-    for warning in &docker.warnings {
+    for warning in &docker.warnings() {
         complain(format_args!("{warning}"));
     }
     let client = survey::client(&config.registries, ca_file)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use kip_image::Reference;
-use kip_registry::{Client, Retries, Settings};
+use kip_registry::{Client, DockerConfig, Retries, Settings};
 
 pub use self::text::{Report, report};
 use crate::api_error::chain;
@@ -15,7 +15,6 @@ use crate::architecture::Architecture;
 use crate::config::Config;
 use crate::config::images::Image;
 use crate::config::registries::Registries;
-use crate::docker_config::DockerConfig;
 use crate::inspect::{self, Inspected};
 use crate::parts;
 use crate::registries::{self, Lost};

@@ -6,16 +6,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kip_image::{Keyring, PullSecret, Reference, SecretError, SecretType};
-use kip_registry::Credential;
 use serde::Deserialize;
+
+use crate::credential::Credential;
 
 /// What a file has.
 #[derive(Debug, Default)]
 pub struct DockerConfig {
     /// Its credentials.
     pub keyring: Keyring,
-    /// What it names and is not used.
-    pub warnings: Vec<String>,
+    helpers: Helpers,
+    path: PathBuf,
 }
 
 /// Why a file cannot be used. It never shows what is in it.
@@ -40,7 +41,7 @@ pub enum DockerConfigError {
 }
 
 /// The programs that keep credentials elsewhere.
-#[derive(Deserialize, Default)]
+#[derive(Debug, Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Helpers {
     creds_store: Option<String>,
@@ -67,7 +68,8 @@ impl DockerConfig {
         let helpers: Helpers = serde_json::from_slice(&bytes).unwrap_or_default();
         Ok(Self {
             keyring: Keyring::new([secret]),
-            warnings: helpers.warnings(path),
+            helpers,
+            path: path.to_owned(),
         })
     }
 
@@ -91,6 +93,21 @@ impl DockerConfig {
         }
     }
 
+    /// The program that keeps the credentials for a registry, without its `docker-credential-`, where the file names one.
+    pub fn helper(&self, registry: &str) -> Option<&str> {
+        let own = self.helpers.cred_helpers.as_ref();
+        let own = own.and_then(|helpers| helpers.get(registry));
+        let store = self.helpers.creds_store.as_ref();
+        own.or(store)
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
+    }
+
+    /// What a file has that is not used by a program that runs no others.
+    pub fn warnings(&self) -> Vec<String> {
+        self.helpers.warnings(&self.path)
+    }
+
     /// The credentials for an image, in the order in which to try them.
     pub fn credentials(&self, reference: &Reference) -> Vec<Credential> {
         Credential::all_for(reference, &self.keyring)
@@ -109,10 +126,10 @@ fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> 
 }
 
 impl Helpers {
-    fn warnings(self, path: &Path) -> Vec<String> {
-        let store = self.creds_store.filter(|name| !name.is_empty());
+    fn warnings(&self, path: &Path) -> Vec<String> {
+        let store = self.creds_store.as_ref().filter(|name| !name.is_empty());
         let store = store.map(|name| format!("credsStore {name:?}"));
-        let helpers = self.cred_helpers.unwrap_or_default().into_iter();
+        let helpers = self.cred_helpers.iter().flatten();
         let helpers = helpers.map(|(host, name)| format!("credHelpers {name:?} (for {host:?})"));
         store
             .into_iter()
@@ -135,6 +152,20 @@ mod tests {
     fn from(variables: &[(&str, &str)]) -> Option<PathBuf> {
         let all: BTreeMap<_, _> = variables.iter().copied().collect();
         default_path(|name| all.get(name).map(OsString::from))
+    }
+
+    #[test]
+    fn a_registrys_own_helper_comes_before_the_one_for_all() {
+        let helpers = r#"{"credsStore": "desktop", "credHelpers": {"r.example": "pass", "empty.example": ""}}"#;
+        let config = DockerConfig {
+            helpers: serde_json::from_str(helpers).unwrap(),
+            ..DockerConfig::default()
+        };
+        assert_eq!(config.helper("r.example"), Some("pass"));
+        assert_eq!(config.helper("other.example"), Some("desktop"));
+        assert_eq!(config.helper("empty.example"), None);
+        assert_eq!(config.warnings().len(), 3);
+        assert_eq!(DockerConfig::default().helper("r.example"), None);
     }
 
     #[test]

@@ -98,6 +98,9 @@ pub struct Pull {
     /// archive on standard output. Default: docker, podman or nerdctl, the first one that is here.
     #[arg(long, value_name = "SINK")]
     pub to: Option<String>,
+    /// A registry of --to that is spoken to without TLS, such as localhost:5000.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub plain_http: Vec<String>,
     /// The name that the image gets. Default: that in the pod.
     #[arg(long, value_name = "NAME")]
     pub tag: Option<String>,

@@ -39,7 +39,7 @@ pub async fn pull(
     helper: &HelperOptions,
     voice: Voice,
 ) -> Result<()> {
-    let sink = Sink::parse(options.to.as_deref())?;
+    let sink = Sink::parse(options.to.as_deref(), &options.plain_http)?;
     let folder = options.cache_dir.clone().or_else(Cache::default_folder);
     let folder =
         folder.context("neither HOME nor XDG_CACHE_HOME is set: name a folder with --cache-dir")?;
@@ -79,9 +79,7 @@ pub async fn pull(
     if let Err(error) = ended {
         voice.say(&format!("warning: {error:#}"));
     }
-    let images = done.images.clone();
-    let (delivered, kept) = (sink.clone(), cache.clone());
-    tokio::task::spawn_blocking(move || delivered.deliver(&images, &kept)).await??;
+    sink.deliver(done.images.clone(), &cache).await?;
     cache.shrink(options.cache_size)?;
     report(&done, &target, &sink, options, voice)
 }
