@@ -56,6 +56,13 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// What kubectl asks for when a word is to be completed.
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The words so far, the last one in part.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Prints the completion of a shell, or installs that of kubectl.
     Completion {
         /// For which.

@@ -12,6 +12,8 @@ pub struct Cluster {
     pub client: Client,
     /// The namespace that is meant where none is named.
     pub namespace: String,
+    /// How much is said of what is done.
+    pub verbosity: u8,
 }
 
 impl Cluster {
@@ -33,7 +35,11 @@ impl Cluster {
         let namespace = options.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).context("the kubeconfig cannot be used")?;
-        Ok(Self { client, namespace })
+        Ok(Self {
+            client,
+            namespace,
+            verbosity: options.v,
+        })
     }
 }
 

@@ -15,21 +15,25 @@ pub mod archive;
 pub mod cache;
 pub mod cli;
 pub mod cluster;
+pub mod completion;
 pub mod digest;
 pub mod failure;
 pub mod helper;
+pub mod helping;
 pub mod image;
 pub mod link;
+pub mod list;
 pub mod output;
 pub mod plan;
 pub mod progress;
+pub mod prune;
 pub mod pull;
 pub mod rights;
 pub mod sink;
 pub mod target;
 pub mod transfer;
 
-use cli::Cli;
+use cli::{Cli, Command};
 use cluster::Cluster;
 use progress::Voice;
 
@@ -39,9 +43,31 @@ use progress::Voice;
 /// With an exit status that [`failure::status`] knows.
 pub async fn run(cli: &Cli) -> anyhow::Result<()> {
     let voice = Voice::new(cli.pull.quiet, cli.connection.v);
+    match &cli.command {
+        Some(Command::Completion { shell }) => return output::write(&completion::script(*shell)),
+        Some(Command::Complete { words }) => {
+            let cluster = Cluster::of(&cli.connection).await.ok();
+            return output::write(&completion::complete(cluster.as_ref(), words).await);
+        }
+        _ => {}
+    }
     let cluster = Cluster::of(&cli.connection).await?;
     match &cli.command {
-        None => pull::pull(&cluster, &cli.pull, &cli.helper, voice).await,
-        Some(_) => anyhow::bail!("not yet"),
+        Some(Command::List { node, output }) => {
+            list::list(&cluster, node, &cli.helper, *output).await
+        }
+        Some(Command::Prune {
+            all_namespaces,
+            force,
+        }) => {
+            let own = cli
+                .helper
+                .helper_namespace
+                .as_ref()
+                .unwrap_or(&cluster.namespace);
+            let namespace = (!all_namespaces).then_some(own.as_str());
+            prune::prune(&cluster, namespace, *force).await
+        }
+        _ => pull::pull(&cluster, &cli.pull, &cli.helper, voice).await,
     }
 }

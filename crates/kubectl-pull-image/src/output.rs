@@ -7,6 +7,16 @@ use serde_json::Value;
 
 use crate::cli::Output;
 
+/// Writes text.
+///
+/// # Errors
+/// When standard output fails.
+pub fn write(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
 /// Prints a document.
 ///
 /// # Errors
@@ -16,7 +26,5 @@ pub fn print(value: &Value, output: Output) -> Result<()> {
         Output::Yaml => serde_saphyr::to_string(value)?,
         Output::Json | Output::Text => serde_json::to_string_pretty(value)? + "\n",
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    write(&text)
 }

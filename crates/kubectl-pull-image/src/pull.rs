@@ -9,16 +9,16 @@ use indicatif::HumanBytes;
 use kip_agent::protocol::{Image as Found, Request};
 use serde_json::json;
 
-use crate::agent::agent;
 use crate::cache::Cache;
 use crate::cli::{HelperOptions, Output, Pull};
 use crate::cluster::Cluster;
-use crate::helper::{Helper, Running};
+use crate::helper::Running;
+use crate::helping;
 use crate::image::{self, Image, Origin};
 use crate::plan::{Plan, plan};
 use crate::progress::{Voice, per_second};
 use crate::sink::Sink;
-use crate::target::{self, Target, TargetImage, target};
+use crate::target::{Target, TargetImage, target};
 use crate::transfer::{Counters, fetch};
 
 /// What was done.
@@ -48,100 +48,18 @@ pub async fn pull(
         return preview(&target, helper, options.output);
     }
     let cache = Arc::new(Cache::open(&folder)?);
-    let architecture = target::architecture(cluster, &target.node).await?;
-    let agent = agent(architecture.as_deref().unwrap_or("amd64"))?;
-    voice.detail(
-        1,
-        &format!("node {}, architecture {architecture:?}", target.node),
-    );
-    let began = Instant::now();
-    let running = Running::start(
-        cluster.client.clone(),
-        manifest(&target, helper),
-        &agent,
-        helper.helper_timeout,
-    )
-    .await?;
-    let running = Arc::new(running);
-    voice.detail(
-        1,
-        &format!(
-            "the helper pod runs after {:.1} s",
-            began.elapsed().as_secs_f64()
-        ),
-    );
-    let done = tokio::select! {
-        done = read(&running, &cache, &target, options, voice) => done,
-        name = interrupted() => Err(crate::failure::failure(crate::failure::Status::Interrupted, format!("interrupted by {name}"))),
-    };
-    let ended = running.end().await;
-    let done = done?;
-    if let Err(error) = ended {
-        voice.say(&format!("warning: {error:#}"));
-    }
+    let done = helping::with_helper(cluster, &target, helper, async |running: &Arc<Running>| {
+        read(running, &cache, &target, options, voice).await
+    });
+    let done = done.await?;
     sink.deliver(done.images.clone(), &cache).await?;
     cache.shrink(options.cache_size)?;
     report(&done, &target, &sink, options, voice)
 }
 
-/// Waits for Ctrl-C and the other ways to be asked to end.
-async fn interrupted() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut hangup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => "Ctrl-C",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hangup.recv() => "SIGHUP",
-    }
-}
-
-fn manifest(target: &Target, options: &HelperOptions) -> Helper {
-    let namespace = options.helper_namespace.clone();
-    // Secrets and accounts of another namespace are not there.
-    let is_own = namespace.as_ref().is_none_or(|it| *it == target.namespace);
-    let first = target
-        .images
-        .first()
-        .map(|image| image.name.clone())
-        .unwrap_or_default();
-    Helper {
-        name: format!("pull-image-{}", random()),
-        namespace: namespace.unwrap_or_else(|| target.namespace.clone()),
-        node: target.node.clone(),
-        image: options.helper_image.clone().unwrap_or(first),
-        pull_secrets: if is_own {
-            target.pull_secrets.clone()
-        } else {
-            Vec::new()
-        },
-        service_account: target.service_account.clone().filter(|_| is_own),
-        host_path: options.host_path.clone(),
-        patience: options.helper_timeout.as_secs().max(10),
-        deadline: options.deadline.as_secs().max(10),
-        purpose: target
-            .images
-            .iter()
-            .map(|image| image.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
-}
-
-/// Eight characters that no other run has.
-fn random() -> String {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    let hasher = std::hash::RandomState::new().build_hasher();
-    format!("{:08x}", hasher.finish() & 0xffff_ffff)
-}
-
 /// Prints what would be made in the cluster.
 fn preview(target: &Target, options: &HelperOptions, output: Output) -> Result<()> {
-    let helper = manifest(target, options);
+    let helper = helping::helper(target, options);
     // The agent's bytes say nothing to anybody.
     let map = helper.config_map(b"the agent for the node's architecture", None);
     let items = [

@@ -51,6 +51,13 @@ pub struct Helper {
 }
 
 impl Helper {
+    /// A name that no other run has.
+    pub fn new_name() -> String {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        let hasher = std::hash::RandomState::new().build_hasher();
+        format!("pull-image-{:08x}", hasher.finish() & 0xffff_ffff)
+    }
+
     /// The Job.
     ///
     /// # Errors

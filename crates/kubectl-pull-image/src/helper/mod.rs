@@ -25,28 +25,56 @@ pub struct Running {
 }
 
 impl Running {
-    /// Makes the helper pod and waits until it runs. What was made is removed where that fails.
+    /// Makes the helper pod and waits until it runs, with the first of the images that the node has. What was made is removed
+    /// where that fails, or is interrupted.
     ///
     /// # Errors
     /// A refusal in words; what the node says of the pod.
     pub async fn start(
-        client: Client,
-        helper: Helper,
+        client: &Client,
+        helper: &Helper,
+        images: &[String],
         agent: &[u8],
         timeout: Duration,
     ) -> Result<Self> {
-        let mut running = Self {
-            client,
-            helper,
-            pod: String::new(),
+        let mut unfit = Vec::new();
+        for image in images {
+            let running = Self {
+                client: client.clone(),
+                helper: Helper {
+                    name: Helper::new_name(),
+                    image: image.clone(),
+                    ..helper.clone()
+                },
+                pod: String::new(),
+            };
+            match running.try_to_start(agent, timeout).await {
+                Err(error) if error.is::<waiting::NoImage>() => unfit.push(error.to_string()),
+                tried => return tried,
+            }
+        }
+        let text = if unfit.is_empty() {
+            "no image of the node is known for the helper pod".to_owned()
+        } else {
+            unfit.join("; ")
         };
-        running.ask().await?;
-        let made = running.make(agent, timeout).await;
+        Err(failure(
+            Status::NotFound,
+            format!("{text}; name one that the node has with --helper-image"),
+        ))
+    }
+
+    async fn try_to_start(mut self, agent: &[u8], timeout: Duration) -> Result<Self> {
+        self.ask().await?;
+        let made = tokio::select! {
+            made = self.make(agent, timeout) => made,
+            name = interrupted() => Err(failure(Status::Interrupted, format!("interrupted by {name}"))),
+        };
         if let Err(error) = made {
-            running.end().await?;
+            self.end().await?;
             return Err(error);
         }
-        Ok(running)
+        Ok(self)
     }
 
     /// Whether the pod would be admitted: a Job's pod is refused where nobody is told.
@@ -128,6 +156,20 @@ impl Running {
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), &self.helper.namespace)
+    }
+}
+
+/// Waits for Ctrl-C and the other ways to be asked to end.
+pub async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut terminate), Ok(mut hangup)] = kinds else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
     }
 }
 

@@ -17,11 +17,16 @@ const PAUSE: Duration = Duration::from_millis(150);
 const HOPELESS: &[&str] = &[
     "CreateContainerConfigError",
     "CreateContainerError",
-    "ErrImageNeverPull",
-    "ImageInspectError",
-    "InvalidImageName",
     "RunContainerError",
 ];
+
+/// Those that are about its image: another one may do.
+const NO_IMAGE: &[&str] = &["ErrImageNeverPull", "ImageInspectError", "InvalidImageName"];
+
+/// The node has not got the helper pod's image, or the pod may not use it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoImage(String);
 
 /// What the pod is at.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +34,7 @@ enum State {
     Running,
     Waiting(String),
     Failed(String),
+    NoImage(String),
 }
 
 /// Waits until it runs, and gives the pod's name.
@@ -47,6 +53,10 @@ pub(super) async fn until_running(
         let found = found.map_err(|error| explain(error, "list", "pods", namespace))?;
         let last = match found.items.first().map(|pod| (pod.name_any(), state(pod))) {
             Some((name, State::Running)) => return Ok(name),
+            Some((_, State::NoImage(why))) => {
+                let text = format!("node {} cannot run {}: {why}", helper.node, helper.image);
+                return Err(NoImage(text).into());
+            }
             Some((name, State::Failed(why))) => {
                 bail!(
                     "the helper pod {name} does not run on node {}: {why}",
@@ -82,11 +92,10 @@ fn state(pod: &Pod) -> State {
             Some(message) => format!("{reason}: {message}"),
             None => reason.to_owned(),
         };
-        let is_hopeless = HOPELESS.contains(&reason);
-        return if is_hopeless {
-            State::Failed(text)
-        } else {
-            State::Waiting(text)
+        return match reason {
+            _ if HOPELESS.contains(&reason) => State::Failed(text),
+            _ if NO_IMAGE.contains(&reason) => State::NoImage(text),
+            _ => State::Waiting(text),
         };
     }
     if let Some(ended) = container.and_then(|it| it.terminated.as_ref()) {
@@ -150,7 +159,7 @@ mod tests {
         );
         assert_eq!(
             reason("ErrImageNeverPull"),
-            State::Failed("ErrImageNeverPull: m".to_owned())
+            State::NoImage("ErrImageNeverPull: m".to_owned())
         );
         let ended = in_state(&json!({"terminated": {"exitCode": 1, "message": "m"}}));
         assert_eq!(

@@ -137,6 +137,9 @@ fn image(pod: &Pod, container: &Container<'_>) -> Result<TargetImage> {
     Ok(TargetImage {
         containers: vec![container.name.to_owned()],
         name: container.image.to_owned(),
+        other_name: kip_image::Reference::parse(id)
+            .is_ok()
+            .then(|| id.to_owned()),
         wanted: Wanted {
             digest: Some(digest),
             name: None,

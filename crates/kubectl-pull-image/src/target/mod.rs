@@ -34,8 +34,23 @@ pub struct TargetImage {
     pub containers: Vec<String>,
     /// As the pod or the command line names it.
     pub name: String,
+    /// As the kubelet names it: its tag may have moved.
+    pub other_name: Option<String>,
     /// As the node knows it.
     pub wanted: Wanted,
+}
+
+impl Target {
+    /// A node and no image of it.
+    pub fn of_node(node: &str, namespace: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            namespace: namespace.to_owned(),
+            pull_secrets: Vec::new(),
+            service_account: None,
+            images: Vec::new(),
+        }
+    }
 }
 
 /// Finds out what is meant.
@@ -45,11 +60,8 @@ pub struct TargetImage {
 pub async fn target(cluster: &Cluster, options: &Pull) -> Result<Target> {
     if let (Some(node), Some(image)) = (&options.node, &options.image) {
         return Ok(Target {
-            node: node.clone(),
-            namespace: cluster.namespace.clone(),
-            pull_secrets: Vec::new(),
-            service_account: None,
             images: vec![named(image)?],
+            ..Target::of_node(node, &cluster.namespace)
         });
     }
     let pod = options.pod.as_deref().unwrap_or_default();
@@ -94,18 +106,19 @@ fn named(image: &str) -> Result<TargetImage> {
     Ok(TargetImage {
         containers: Vec::new(),
         name: image.to_owned(),
+        other_name: None,
         wanted,
     })
 }
 
-/// The architecture of a node, if it may be known: whoever may run pods in a namespace may not always read nodes.
-pub async fn architecture(cluster: &Cluster, node: &str) -> Result<Option<String>> {
+/// The node, if it may be read: whoever may run pods in a namespace may not always read nodes.
+///
+/// # Errors
+/// When there is none.
+pub async fn node(cluster: &Cluster, node: &str) -> Result<Option<Node>> {
     let found = Api::<Node>::all(cluster.client.clone()).get(node).await;
     match found {
-        Ok(node) => Ok(node
-            .status
-            .and_then(|it| it.node_info)
-            .map(|info| info.architecture)),
+        Ok(found) => Ok(Some(found)),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(failure(
             Status::NotFound,
             format!("there is no node {node}"),

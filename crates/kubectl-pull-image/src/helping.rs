@@ -1,0 +1,135 @@
+//! Work that needs a helper pod: it is started before, and removed afterwards whatever happens.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Node;
+
+use crate::agent::agent;
+use crate::cli::HelperOptions;
+use crate::cluster::Cluster;
+use crate::failure::{Status, failure};
+use crate::helper::{Helper, Running, interrupted};
+use crate::progress::Voice;
+use crate::target::{self, Target};
+
+/// How many images of the node are tried for the helper pod, beside those of the target.
+const OTHERS: usize = 3;
+
+/// Does the work with a helper pod on the target's node.
+///
+/// # Errors
+/// When there is no helper pod; the work's; when it is interrupted.
+pub async fn with_helper<T>(
+    cluster: &Cluster,
+    target: &Target,
+    options: &HelperOptions,
+    work: impl AsyncFnOnce(&Arc<Running>) -> Result<T>,
+) -> Result<T> {
+    let voice = Voice::new(false, cluster.verbosity);
+    let node = target::node(cluster, &target.node).await?;
+    let architecture = node.as_ref().and_then(architecture);
+    let agent = agent(architecture.unwrap_or("amd64"))?;
+    voice.detail(
+        1,
+        &format!(
+            "node {}, architecture {}",
+            target.node,
+            architecture.unwrap_or("not known, so amd64")
+        ),
+    );
+    let images = images(target, options, node.as_ref());
+    let began = Instant::now();
+    let helper = helper(target, options);
+    let running = Running::start(
+        &cluster.client,
+        &helper,
+        &images,
+        &agent,
+        options.helper_timeout,
+    );
+    let running = Arc::new(running.await?);
+    voice.detail(
+        1,
+        &format!(
+            "the helper pod runs after {:.1} s",
+            began.elapsed().as_secs_f64()
+        ),
+    );
+    let done = tokio::select! {
+        done = work(&running) => done,
+        name = interrupted() => Err(failure(Status::Interrupted, format!("interrupted by {name}"))),
+    };
+    if let Err(error) = running.end().await {
+        voice.say(&format!("warning: {error:#}"));
+    }
+    done
+}
+
+/// What the helper pod is to be like, but for its name and its image.
+pub fn helper(target: &Target, options: &HelperOptions) -> Helper {
+    let namespace = options.helper_namespace.clone();
+    // Secrets and accounts of another namespace are not there.
+    let is_own = namespace.as_ref().is_none_or(|it| *it == target.namespace);
+    let names: Vec<_> = target
+        .images
+        .iter()
+        .map(|image| image.name.as_str())
+        .collect();
+    Helper {
+        name: Helper::new_name(),
+        namespace: namespace.unwrap_or_else(|| target.namespace.clone()),
+        node: target.node.clone(),
+        image: images(target, options, None)
+            .into_iter()
+            .next()
+            .unwrap_or_default(),
+        pull_secrets: if is_own {
+            target.pull_secrets.clone()
+        } else {
+            Vec::new()
+        },
+        service_account: target.service_account.clone().filter(|_| is_own),
+        host_path: options.host_path.clone(),
+        patience: options.helper_timeout.as_secs().max(10),
+        deadline: options.deadline.as_secs().max(10),
+        purpose: if names.is_empty() {
+            "to list images".to_owned()
+        } else {
+            names.join(", ")
+        },
+    }
+}
+
+/// Images that the node should have, the likeliest first: nothing of them is run.
+fn images(target: &Target, options: &HelperOptions, node: Option<&Node>) -> Vec<String> {
+    if let Some(image) = &options.helper_image {
+        return vec![image.clone()];
+    }
+    let own = target
+        .images
+        .iter()
+        .flat_map(|image| std::iter::once(&image.name).chain(&image.other_name));
+    let is_name = |name: &&String| !name.starts_with("sha256:");
+    let mut images: Vec<_> = own.filter(is_name).cloned().collect();
+    let known = node
+        .and_then(|node| node.status.as_ref()?.images.clone())
+        .unwrap_or_default();
+    let mut known: Vec<_> = known
+        .into_iter()
+        .map(|image| (image.size_bytes, image.names))
+        .collect();
+    // The smallest are those that every node needs, such as pause.
+    known.sort();
+    let names = known
+        .into_iter()
+        .filter_map(|(_, names)| names?.into_iter().next_back());
+    images.extend(names.take(OTHERS));
+    images
+}
+
+fn architecture(node: &Node) -> Option<&str> {
+    let info = node.status.as_ref()?.node_info.as_ref()?;
+    Some(info.architecture.as_str())
+}
