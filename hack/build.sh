@@ -5,12 +5,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'TEXT'
-hack/build.sh [PLATFORM[,PLATFORM]…]   builds kip-daemon, kip-sleep and image-cloner into bin/PLATFORM/
+hack/build.sh [--of WHAT] [PLATFORM[,PLATFORM]…]   builds programs into bin/PLATFORM/
 
-  PLATFORM   linux/amd64 or linux/arm64 (default: this machine's)
-  help       this text
+  --of puller   kip-daemon, kip-sleep and image-cloner (default)
+  --of plugin   kubectl-pull_image, with the agents for both platforms in it
+  PLATFORM      linux/amd64 or linux/arm64 (default: this machine's)
+  help          this text
 
-bin/kip-daemon, bin/kip-sleep and bin/image-cloner are links to this machine's own.
+bin/PROGRAM is a link to this machine's own.
 Programs for another processor need its Rust target, which rustup brings, and one of these:
   gcc   Debian's cross compiler (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross), which is installed for root
   zig   cargo-zigbuild with Zig (pip install cargo-zigbuild brings both)
@@ -32,29 +34,68 @@ has_target() {
 # variable PREFIX TARGET SUFFIX: the name under which cargo reads a target's setting.
 variable() { printf '%s_%s_%s' "$1" "$(tr 'a-z-' 'A-Z_' <<<"$2")" "$3"; }
 
-# What is built for each platform; kip-sleep is one more, built in a way of its own.
-programs=(kip-daemon image-cloner)
+# What is built, and how: set by `choose`.
+packages=()
+programs=()
+options=()
+
+# choose WHAT
+choose() {
+  case $1 in
+    # kip-sleep is one more, built in a way of its own.
+    puller) packages=(kip-daemon image-cloner) programs=(kip-daemon image-cloner) options=(--release) ;;
+    plugin) packages=(kubectl-pull-image) programs=(kubectl-pull_image) options=(--release) ;;
+    agent) packages=(kip-agent) programs=(kip-agent) options=(--profile agent --features program) ;;
+    *) fail "--of '$1': puller or plugin is needed" ;;
+  esac
+}
 
 # build_each COMMAND…: builds each by a call of its own. Together each would get what the other one needs of a crate as well,
 # and the daemon would be larger by half a megabyte, in memory too.
 build_each() {
-  local program
-  for program in "${programs[@]}"; do "$@" -p "$program"; done
+  local package
+  for package in "${packages[@]}"; do "$@" "${options[@]}" -p "$package"; done
 }
 
-# install_programs PLATFORM FOLDER KIP-SLEEP: those of the folder, and kip-sleep.
+# install_programs PLATFORM TARGET-FOLDER: those that were built.
 install_programs() {
-  local program
-  mkdir -p "bin/$1"
-  for program in "${programs[@]}"; do install -m 0755 "$2/$program" "bin/$1/$program"; done
-  install -m 0755 "$3" "bin/$1/kip-sleep"
+  local program folder=release
+  [ "${packages[*]}" != kip-agent ] || folder=agent
+  mkdir -p "$1"
+  for program in "${programs[@]}"; do install -m 0755 "$2/$folder/$program" "$1/$program"; done
+}
+
+# The agent is brought to a node in a ConfigMap, which takes a mebibyte: it has zstd's fastest way only, is not to be loaded
+# anywhere else in memory, and nobody unwinds its stack.
+agent_flags() { # TARGET
+  local way flags='-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-pic -fno-stack-protector'
+  for way in DFAST GREEDY LAZY LAZY2 BTLAZY2 BTOPT BTULTRA; do flags+=" -DZSTD_EXCLUDE_${way}_BLOCK_COMPRESSOR"; done
+  export "CFLAGS_${1//-/_}=$flags"
+  export "$(variable CARGO_TARGET "$1" RUSTFLAGS)=-C relocation-model=static -C force-unwind-tables=no"
+}
+
+# build_agents: those for both platforms, into the target folder.
+build_agents() {
+  local platform size
+  choose agent
+  for platform in linux/amd64 linux/arm64; do
+    ( # What it is built with is not for other programs.
+      agent_flags "$(architecture_of "$platform")-unknown-linux-musl"
+      build "$platform" "$out/agents/${platform#linux/}"
+    )
+    size=$(stat -c %s "$out/agents/${platform#linux/}/kip-agent")
+    say "the agent for $platform has $size bytes (at most 1048575, for a ConfigMap)"
+    [ "$size" -lt 1048576 ] || fail "the agent for $platform is too large"
+  done
+  export KIP_AGENTS
+  KIP_AGENTS=$(realpath "$out/agents")
 }
 
 # === for this machine ===
 
 # The musl target is used where it can be had, else static glibc.
-build_here() { # PLATFORM ARCHITECTURE
-  local musl=$2-unknown-linux-musl gnu=$2-unknown-linux-gnu target program
+build_here() { # ARCHITECTURE FOLDER
+  local musl=$1-unknown-linux-musl gnu=$1-unknown-linux-gnu target
   if has_target "$musl"; then
     target=$musl
     # The TLS library has some C in it that needs a compiler but no C library: any will do.
@@ -66,35 +107,43 @@ build_here() { # PLATFORM ARCHITECTURE
     say "the target $musl cannot be had, building against static glibc"
     export "$(variable CARGO_TARGET "$gnu" RUSTFLAGS)=-C target-feature=+crt-static"
   fi
-  build_each cargo build --release --locked --target "$target"
+  build_each cargo build --locked --target "$target"
+  install_programs "$2" "$out/$target"
+}
+
+sleep_here() { # FOLDER
   # Without a target folder of its own: its link arguments are for the host's target.
   cargo build --profile sleep --locked -p kip-sleep --features freestanding
-  install_programs "$1" "$out/$target/release" "$out/sleep/kip-sleep"
-  for program in "${programs[@]}" kip-sleep; do ln -sfn "$1/$program" "bin/$program"; done
+  install -m 0755 "$out/sleep/kip-sleep" "$1/kip-sleep"
 }
 
 # === for another processor ===
 
-build_there() { # PLATFORM ARCHITECTURE
+build_there() { # PLATFORM ARCHITECTURE FOLDER
   local target=$2-unknown-linux-musl cross
   has_target "$target" ||
     fail "$1: the Rust target $target cannot be had; a Rust from rustup (https://rustup.rs) is needed: rustup target add $target"
   cross=$(find_cross "$1" "$2")
   say "$1: with $cross"
   "build_there_$cross" "$target" "$2"
+  install_programs "$3" "$out/$target"
+}
+
+sleep_there() { # ARCHITECTURE FOLDER
+  local target=$1-unknown-linux-musl
   # rustc brings this linker. kip-sleep has no C in it, and GNU's linker would keep its section headers.
   env "$(variable CARGO_TARGET "$target" LINKER)=rust-lld" \
     cargo build --profile sleep --locked --target "$target" -p kip-sleep --features freestanding
-  install_programs "$1" "$out/$target/release" "$out/$target/sleep/kip-sleep"
+  install -m 0755 "$out/$target/sleep/kip-sleep" "$2/kip-sleep"
 }
 
 build_there_gcc() { # TARGET ARCHITECTURE
   build_each env "CC_${1//-/_}=$2-linux-gnu-gcc" "$(variable CARGO_TARGET "$1" LINKER)=$2-linux-gnu-gcc" \
-    cargo build --release --locked --target "$1"
+    cargo build --locked --target "$1"
 }
 
 build_there_zig() { # TARGET ARCHITECTURE
-  build_each cargo zigbuild --release --locked --target "$1"
+  build_each cargo zigbuild --locked --target "$1"
 }
 
 # Ready is a compiler that finds its headers as well: Debian has them in a package of their own.
@@ -133,34 +182,68 @@ find_cross() {
 # === the whole ===
 
 machine=$(uname -m)
-platforms=()
-for argument; do
-  case $argument in
-    help | --help | -h) usage; exit ;;
+
+architecture_of() { # PLATFORM
+  case $1 in
+    linux/amd64) echo x86_64 ;;
+    linux/arm64) echo aarch64 ;;
   esac
-  IFS=, read -ra more <<<"$argument"
-  platforms+=("${more[@]}")
+}
+
+# build PLATFORM FOLDER: what was chosen.
+build() {
+  local architecture
+  architecture=$(architecture_of "$1")
+  if [ "$architecture" = "$machine" ]; then
+    build_here "$architecture" "$2"
+  else
+    build_there "$1" "$architecture" "$2"
+  fi
+}
+
+build_sleep() { # PLATFORM
+  local architecture
+  architecture=$(architecture_of "$1")
+  if [ "$architecture" = "$machine" ]; then sleep_here "bin/$1"; else sleep_there "$architecture" "bin/$1"; fi
+}
+
+what=puller
+platforms=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    help | --help | -h) usage; exit ;;
+    --of) what=${2:-}; shift ;;
+    *)
+      IFS=, read -ra more <<<"$1"
+      platforms+=("${more[@]}")
+      ;;
+  esac
+  shift
 done
+[ "$what" != agent ] || fail "--of 'agent': puller or plugin is needed"
+choose "$what"
 [ ${#platforms[@]} -gt 0 ] || case $machine in
   x86_64) platforms=(linux/amd64) ;;
   aarch64) platforms=(linux/arm64) ;;
   *) fail "kip-sleep cannot be built for this machine's $machine: linux/amd64 and linux/arm64 are known" ;;
 esac
 for platform in "${platforms[@]}"; do
-  case $platform in
-    linux/amd64 | linux/arm64) ;;
-    *) fail "'$platform' is no known platform; linux/amd64 and linux/arm64 are, for example: hack/build.sh linux/amd64,linux/arm64" ;;
-  esac
+  [ -n "$(architecture_of "$platform")" ] ||
+    fail "'$platform' is no known platform; linux/amd64 and linux/arm64 are, for example: hack/build.sh linux/amd64,linux/arm64"
 done
+if [ "$what" = plugin ]; then
+  build_agents
+  choose plugin
+fi
 for platform in "${platforms[@]}"; do
-  case $platform in
-    linux/amd64) architecture=x86_64 ;;
-    linux/arm64) architecture=aarch64 ;;
-  esac
-  if [ "$architecture" = "$machine" ]; then
-    build_here "$platform" "$architecture"
-  else
-    build_there "$platform" "$architecture"
+  build "$platform" "bin/$platform"
+  built=("${programs[@]}")
+  if [ "$what" = puller ]; then
+    build_sleep "$platform"
+    built+=(kip-sleep)
+  fi
+  if [ "$(architecture_of "$platform")" = "$machine" ]; then
+    for program in "${built[@]}"; do ln -sfn "$platform/$program" "bin/$program"; done
   fi
   ls -l "bin/$platform"/*
 done

@@ -2,13 +2,13 @@
 # Every test that a change must pass, stage after stage, cheapest first; each prints its seconds.
 #
 #   hack/test.sh             all stages
-#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build oldest chart arm64 cluster
+#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build oldest chart cluster arm64
 #
-# Where both are run, arm64 runs beside cluster, which waits for pods half of the time; it prints what it has to say at its end.
+# Where arm64 comes after cluster, which waits for pods half of the time, its programs are built beside that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(format lint unit sleep differential tools build oldest chart arm64 cluster)
+stages=(format lint unit sleep differential tools build oldest chart cluster arm64)
 [ $# -eq 0 ] || stages=("$@")
 
 say() { printf 'test: %s\n' "$*" >&2; }
@@ -84,7 +84,6 @@ stage_arm64() {
   need openssl openssl
   need docker-registry docker-registry
   need skopeo skopeo
-  # Those of this machine are in use where another stage runs beside this one.
   [ -x bin/kip-daemon ] || hack/build.sh
   hack/build.sh linux/arm64
   emulator=$(command -v qemu-aarch64)
@@ -120,43 +119,39 @@ finish() {
 }
 trap finish EXIT
 
-# Runs it. Its seconds are in a file: it may be another process that asks for them.
 run_stage() { # STAGE
   local started=$SECONDS
   say "---- $1"
   "stage_$1"
-  echo "$1 $((SECONDS - started)) s" >"$work/$1.seconds"
-  say "---- $(<"$work/$1.seconds")"
+  times+=("$1 $((SECONDS - started)) s")
+  say "---- ${times[-1]}"
 }
 
 # In a process group of its own, so that all of it ends when the script does, and with what is left of the processors: pods have
-# the small shares that they ask for.
-begin_beside() { # STAGE
+# the small shares that they ask for. What is tested is not run so: it would be late with everything.
+build_beside() { # PLATFORM
   set -m
-  (set -e; run_stage "$1") >"$work/$1.log" 2>&1 &
+  chrt --idle 0 hack/build.sh "$1" >"$work/beside.log" 2>&1 &
   beside=$!
   set +m
-  chrt --idle --all-tasks --pid 0 "$beside"
-  say "---- $1 has begun beside the next stage"
+  say "---- the programs for $1 are built beside the next stage"
 }
 
-end_beside() { # STAGE
+end_beside() {
+  [ -n "$beside" ] || return 0
   local failed=
   wait "$beside" || failed=yes
   beside=
-  cat "$work/$1.log" >&2
-  [ -z "$failed" ] || { say "the stage $1 has failed"; exit 1; }
-  times+=("$(<"$work/$1.seconds")")
+  cat "$work/beside.log" >&2
+  [ -z "$failed" ] || { say "the programs could not be built"; exit 1; }
 }
 
 for stage in "${stages[@]}"; do
+  case $stage in
+    cluster) [[ " ${stages[*]} " != *" cluster arm64 "* ]] || build_beside linux/arm64 ;;
+    arm64) end_beside ;;
+  esac
   # A test that fails ends all: the stages after it build on it.
-  if [ "$stage" = arm64 ] && [[ " ${stages[*]} " == *" arm64 cluster "* ]]; then
-    begin_beside arm64
-  else
-    run_stage "$stage"
-    times+=("$(<"$work/$stage.seconds")")
-  fi
+  run_stage "$stage"
 done
-[ -z "$beside" ] || end_beside arm64
 say "all passed in $((SECONDS - began)) s: $(printf '%s; ' "${times[@]}")"
