@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, Request as HttpRequest};
-use axum::http::{StatusCode, header};
+use axum::extract::{RawQuery, Request as HttpRequest, State};
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
@@ -48,7 +49,8 @@ pub struct App {
     pub metrics: Metrics,
 }
 
-/// All addresses.
+/// All addresses. Once requests are welcome no longer, each answer is the last one of its connection: the API server speaks
+/// HTTP/1.1 to webhooks and keeps connections, and cannot repeat a request that meets the end of one.
 pub fn router(app: App) -> Router {
     let ready = app.ready.clone();
     let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
@@ -75,9 +77,26 @@ pub fn router(app: App) -> Router {
             }
         }
     };
+    let ending = ready.clone();
     Router::new()
         .route("/clone-image", post(clone_image))
         .route("/readyz", get(async move || readiness(&ready)))
+        .layer(from_fn_with_state(ending, last_of_its_connection))
+}
+
+async fn last_of_its_connection(
+    State(ready): State<watch::Receiver<bool>>,
+    request: HttpRequest,
+    next: Next,
+) -> Response {
+    // Another version has other means.
+    let keeps = request.version() <= Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if keeps && !*ready.borrow() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
 }
 
 fn is_large(request: &HttpRequest) -> bool {

@@ -130,12 +130,19 @@ async fn replicas_end_one_after_the_other_and_no_request_fails_and_a_crash_refus
     let image = push(&cluster, &registry, "team/app:1");
     with_cloner("cloner-replicas", &[&registry.address], json!({}), async |cloner, space| {
         let place = cloner.place(&registry, "team/app:1");
-        let load = Load::start(space, &image, &place, 4);
+        // Enough that many connections are in use when a replica ends: the API server keeps each, and cannot repeat a
+        // request that meets its end.
+        let load = Load::start(space, &image, &place, 12);
         let pods: Api<Pod> = cloner.space.api();
         for pod in cloner.pods().await.unwrap() {
             let name = pod.name_any();
             pods.delete(&name, &DeleteParams::default()).await.unwrap();
             two_are_ready(cloner, &name).await;
+            eventually("it has ended", async || {
+                ensure!(pods.get_opt(&name).await?.is_none(), "it is there");
+                Ok(())
+            })
+            .await;
         }
         let gently = load.sum();
         // Now as a crash: at once, without a word.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Request, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
 use image_cloner::metrics::Metrics;
 use image_cloner::secrets::Secrets;
@@ -21,11 +21,15 @@ fn app() -> Router {
 
 /// The addresses of this service, where there is no cluster.
 pub(crate) fn app_of(service: Service) -> Router {
+    app_while(true, service)
+}
+
+fn app_while(ready: bool, service: Service) -> Router {
     router(App {
         service: Arc::new(service),
         secrets: Arc::new(Secrets::none()),
         metrics: Metrics::default(),
-        ready: tokio::sync::watch::channel(true).1,
+        ready: tokio::sync::watch::channel(ready).1,
     })
 }
 
@@ -66,6 +70,25 @@ async fn readiness_is_told_in_two_letters() {
     );
     let (status, _) = sent("GET", "/clone-image", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn each_answer_of_one_that_ends_is_the_last_of_its_connection() {
+    for (ready, version, expected) in [
+        (true, Version::HTTP_11, None),
+        (false, Version::HTTP_11, Some("close")),
+        (false, Version::HTTP_2, None),
+    ] {
+        let app = app_while(ready, service(&client_of_nobody(), "r.example"));
+        let request = Request::get("/readyz").version(version);
+        let answer = app
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let told = answer.headers().get(header::CONNECTION);
+        let told = told.map(|it| it.to_str().unwrap());
+        assert_eq!(told, expected, "ready: {ready}, {version:?}");
+    }
 }
 
 #[tokio::test]
