@@ -70,6 +70,9 @@ server = "http://$registry"
 capabilities = ["pull", "resolve"]
 EOF
   done
+  # Every second node throws the layers of images away once they are unpacked, as those of EKS, GKE and kind do.
+  local discard=false
+  [ $((slot % 2)) = 1 ] || discard=true
   # restrict_oom_score_adj: in a container or a small virtual machine even root may not lower it.
   cat >"$n/containerd.toml" <<EOF
 version = 3
@@ -82,6 +85,8 @@ address = "$n/containerd.sock"
 address = "$n/containerd.sock.ttrpc"
 [plugins."io.containerd.internal.v1.opt"]
 path = "$n/opt"
+[plugins."io.containerd.cri.v1.images"]
+discard_unpacked_layers = $discard
 [plugins."io.containerd.cri.v1.images".pinned_images]
 sandbox = "$pause_image"
 [plugins."io.containerd.cri.v1.images".registry]
