@@ -1,11 +1,13 @@
-# The image puller and the image cloner: `make help` lists the targets.
+# The image puller, the image cloner and the kubectl plugin: `make help` lists the targets.
 
 SHELL := /bin/bash
 export DOCKERIMAGE_NAME DOCKERIMAGE_TAG
+PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
 .PHONY: all help demo test e2e build docker lint fmt bench soak clean \
-  cloner-build cloner-deploy cloner-gen cloner-lint cloner-test
+  cloner-build cloner-deploy cloner-gen cloner-lint cloner-test \
+  pull-build pull-install pull-lint pull-package pull-test
 
 all: build docker ## build, then docker
 
@@ -57,6 +59,28 @@ cloner-test: ## its tests without a cluster, and its chart's
 	cargo test --locked -p image-cloner
 	PATH="$$(hack/tools/build.sh helm):$$PATH" cargo test --locked -p kip-e2e --test cloner_chart
 
+pull-build: ## the kubectl plugin, with its agents in it, into bin/ (PLATFORMS)
+	hack/build.sh --of plugin $(PLATFORMS)
+
+pull-install: ## what pull-build made, and the completion of kubectl, into PREFIX/bin (default: /usr/local/bin)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 bin/kubectl-pull_image $(DESTDIR)$(PREFIX)/bin/kubectl-pull_image
+	bin/kubectl-pull_image completion kubectl >$(DESTDIR)$(PREFIX)/bin/kubectl_complete-pull_image
+	chmod 0755 $(DESTDIR)$(PREFIX)/bin/kubectl_complete-pull_image
+
+pull-package: ## its archives, their sums and its krew manifest, into dist/, checked (PLATFORMS; default: all)
+	hack/package.sh $(if $(PLATFORMS),--platforms $(PLATFORMS))
+	hack/package.sh --verify
+
+pull-lint: ## its format and lints, and those of its agent
+	cargo fmt --check -p kubectl-pull-image -p kip-agent
+	cargo clippy --locked -p kubectl-pull-image --all-targets -- -D warnings
+	cargo clippy --locked -p kip-agent --features program --all-targets -- -D warnings
+
+pull-test: ## its tests without a cluster, and those of its agent
+	cargo test --locked -p kubectl-pull-image
+	cargo test --locked -p kip-agent --features program
+
 clean: ## remove what was built here (the tools' cache and clusters stay)
 	cargo clean
-	rm -rf bin
+	rm -rf bin dist
