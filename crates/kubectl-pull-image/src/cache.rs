@@ -276,14 +276,19 @@ fn hex(digest: &str) -> String {
     hex.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
+/// Where a file is written to until it is whole.
+pub fn partial(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    path.with_file_name(name)
+}
+
 /// Writes a file as a whole: under another name first.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    let own = path.with_file_name(name);
+    let own = partial(path);
     let of_file = || format!("{}", path.display());
     let mut file = File::create(&own).with_context(of_file)?;
     let written = write(&mut file).and_then(|()| Ok(file.flush()?));

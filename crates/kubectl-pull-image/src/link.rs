@@ -7,8 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use kip_agent::protocol::{Coding, HEADER, Header, Kind, MAX_FRAME, Request, check};
 use kube::api::AttachedProcess;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, SimplexStream, WriteHalf};
-use tokio::sync::oneshot;
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, SimplexStream, WriteHalf,
+};
+use tokio::sync::{oneshot, watch};
 
 /// An agent that is silent for so long is not there any more: it says each second that it is at work.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -19,6 +21,8 @@ pub struct Link {
     answers: ReadHalf<SimplexStream>,
     /// What it wrote to its standard error, when it has ended.
     complaint: Option<oneshot::Receiver<String>>,
+    /// Its other side is gone when the connection is: the streams themselves do not end when it is cut.
+    ended: watch::Receiver<()>,
     decompressor: zstd::bulk::Decompressor<'static>,
     wire: Vec<u8>,
     plain: Vec<u8>,
@@ -47,16 +51,23 @@ impl Link {
         let requests = process.stdin().context("no standard input")?;
         let answers = process.stdout().context("no standard output")?;
         let errors = process.stderr().context("no standard error")?;
+        let status = process.take_status().context("no status")?;
         let (sender, complaint) = oneshot::channel();
+        let (alive, ended) = watch::channel(());
         tokio::spawn(async move {
             let mut text = Vec::new();
-            let _ = errors.take(1 << 16).read_to_end(&mut text).await;
+            tokio::select! {
+                _ = status => {}
+                () = listen(errors, &mut text) => {}
+            }
+            drop(alive);
             let _ = sender.send(String::from_utf8_lossy(&text).trim().to_owned());
         });
         Ok(Self {
             requests,
             answers,
             complaint: Some(complaint),
+            ended,
             decompressor: zstd::bulk::Decompressor::new()?,
             wire: Vec::new(),
             plain: Vec::new(),
@@ -122,7 +133,13 @@ impl Link {
 
     /// Reads a frame, and leaves its bytes in `plain`.
     async fn frame(&mut self) -> Result<Header> {
-        let read = tokio::time::timeout(SILENCE, self.read()).await;
+        let mut ended = self.ended.clone();
+        let read = tokio::select! {
+            // What has come already counts.
+            biased;
+            read = tokio::time::timeout(SILENCE, self.read()) => read,
+            _ = ended.changed() => return Err(self.cut().await),
+        };
         match read {
             Ok(Ok(header)) => Ok(header),
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.cut().await),
@@ -162,4 +179,17 @@ impl Link {
             _ => anyhow::anyhow!("the connection to the agent was cut"),
         }
     }
+}
+
+/// Reads to the end, and keeps the begin.
+async fn listen(errors: impl AsyncRead, text: &mut Vec<u8>) {
+    let mut errors = std::pin::pin!(errors);
+    let mut buffer = [0; 1024];
+    while let Ok(size @ 1..) = errors.read(&mut buffer).await {
+        if text.len() < 1 << 16 {
+            text.extend_from_slice(&buffer[..size]);
+        }
+    }
+    // The connection may outlast this stream.
+    std::future::pending::<()>().await;
 }

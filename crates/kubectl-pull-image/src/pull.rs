@@ -12,9 +12,11 @@ use serde_json::json;
 use crate::cache::Cache;
 use crate::cli::{HelperOptions, Output, Pull};
 use crate::cluster::Cluster;
-use crate::helper::Running;
+use crate::failure::{Status, failure};
+use crate::helper::{Running, interrupted};
 use crate::helping;
 use crate::image::{self, Image, Origin};
+use crate::link::Declined;
 use crate::plan::{Plan, plan};
 use crate::progress::{Voice, per_second};
 use crate::sink::Sink;
@@ -52,7 +54,13 @@ pub async fn pull(
         read(running, &cache, &target, options, voice).await
     });
     let done = done.await?;
-    sink.deliver(done.images.clone(), &cache).await?;
+    tokio::select! {
+        delivered = sink.deliver(done.images.clone(), &cache) => delivered?,
+        name = interrupted() => {
+            sink.give_up();
+            return Err(failure(Status::Interrupted, format!("interrupted by {name}")));
+        }
+    }
     cache.shrink(options.cache_size)?;
     report(&done, &target, &sink, options, voice)
 }
@@ -96,7 +104,8 @@ async fn read(
             &mut link,
             options.require_identical,
         )
-        .await?;
+        .await
+        .map_err(|error| of_layer(error, image))?;
         found.push(on_node);
         plans.push(plan);
     }
@@ -138,10 +147,17 @@ async fn read(
 }
 
 fn of_node(error: anyhow::Error, image: &TargetImage) -> anyhow::Error {
-    use crate::failure::{Status, failure};
-    use crate::link::Declined;
+    declined(error, Status::NotFound, image)
+}
+
+/// The image was there a moment ago.
+fn of_layer(error: anyhow::Error, image: &TargetImage) -> anyhow::Error {
+    declined(error, Status::Incomplete, image)
+}
+
+fn declined(error: anyhow::Error, status: Status, image: &TargetImage) -> anyhow::Error {
     match error.downcast_ref::<Declined>() {
-        Some(Declined(text)) => failure(Status::NotFound, format!("{}: {text}", image.name)),
+        Some(Declined(text)) => failure(status, format!("{}: {text}", image.name)),
         None => error,
     }
 }
@@ -152,9 +168,10 @@ fn names(image: &TargetImage, found: &Found, tag: Option<&str>) -> Result<Vec<St
         let name = kip_image::Reference::parse(tag).context("--tag")?;
         return Ok(tagged(&name).into_iter().collect());
     }
-    let own = kip_image::Reference::parse(&image.name)
-        .ok()
-        .and_then(|name| tagged(&name));
+    // A digest is no name, though it looks like one with a tag.
+    let own =
+        (!image.name.starts_with("sha256:")).then(|| kip_image::Reference::parse(&image.name));
+    let own = own.and_then(|name| tagged(&name.ok()?));
     if let Some(own) = own {
         return Ok(vec![own]);
     }

@@ -1,5 +1,5 @@
 //! A way to the API server that can fall silent: connections stay open, and nothing comes any more. So it is when a
-//! firewall or a load balancer forgets a connection.
+//! firewall or a load balancer forgets a connection. And one that can be cut, as by a load balancer that is restarted.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +11,16 @@ use tokio::sync::watch;
 
 /// The proxy; it ends when this is dropped.
 pub struct Proxy {
-    silence: watch::Sender<u64>,
+    ends: watch::Sender<End>,
     kubeconfig: PathBuf,
     accepting: tokio::task::JoinHandle<()>,
+}
+
+/// How often each has come to the connections that were open.
+#[derive(Default)]
+struct End {
+    silences: u64,
+    cuts: u64,
 }
 
 impl Proxy {
@@ -38,10 +45,10 @@ impl Proxy {
         let kubeconfig =
             std::env::temp_dir().join(format!("kip-e2e-{}-{port}.kubeconfig", std::process::id()));
         std::fs::write(&kubeconfig, text.replace(line, &proxied))?;
-        let (silence, silenced) = watch::channel(0);
-        let accepting = tokio::spawn(accept(listener, target, silenced));
+        let (ends, ended) = watch::channel(End::default());
+        let accepting = tokio::spawn(accept(listener, target, ended));
         Ok(Self {
-            silence,
+            ends,
             kubeconfig,
             accepting,
         })
@@ -54,7 +61,12 @@ impl Proxy {
 
     /// Silences every connection that is open now; later ones work.
     pub fn silence(&self) {
-        self.silence.send_modify(|count| *count += 1);
+        self.ends.send_modify(|end| end.silences += 1);
+    }
+
+    /// Cuts every connection that is open now; later ones work.
+    pub fn cut(&self) {
+        self.ends.send_modify(|end| end.cuts += 1);
     }
 }
 
@@ -66,24 +78,27 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, silenced: watch::Receiver<u64>) {
+async fn accept(listener: TcpListener, target: SocketAddr, ended: watch::Receiver<End>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let mut silenced = silenced.clone();
-        silenced.mark_unchanged();
-        tokio::spawn(forward(stream, target, silenced));
+        let mut ended = ended.clone();
+        ended.mark_unchanged();
+        tokio::spawn(forward(stream, target, ended));
     }
 }
 
-async fn forward(mut stream: TcpStream, target: SocketAddr, mut silenced: watch::Receiver<u64>) {
+async fn forward(mut stream: TcpStream, target: SocketAddr, mut ended: watch::Receiver<End>) {
+    let cuts = ended.borrow().cuts;
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
     tokio::select! {
         // Either side closes, or fails: so does this.
         _ = copy_bidirectional(&mut stream, &mut server) => {}
-        _ = silenced.changed() => {
-            // Holds both ends open, and reads nothing.
-            std::future::pending::<()>().await;
+        _ = ended.changed() => {
+            if ended.borrow().cuts == cuts {
+                // Holds both ends open, and reads nothing.
+                std::future::pending::<()>().await;
+            }
         }
     }
 }

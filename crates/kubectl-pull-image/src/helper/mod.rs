@@ -71,7 +71,10 @@ impl Running {
             name = interrupted() => Err(failure(Status::Interrupted, format!("interrupted by {name}"))),
         };
         if let Err(error) = made {
-            self.end().await?;
+            // Why it did not start is what counts.
+            if let Err(left) = self.end().await {
+                return Err(error.context(format!("{left:#}; and before that")));
+            }
             return Err(error);
         }
         Ok(self)
@@ -127,9 +130,16 @@ impl Running {
             Err(error) if is_forbidden(&error) => {
                 let namespace = &self.helper.namespace;
                 let text = format!(
-                    "a right is missing: verbs get and create on pods/exec in namespace {namespace}"
+                    "a right is missing: verb create on pods/exec in namespace {namespace} (before Kubernetes 1.35: get as well)"
                 );
                 Err(failure(Status::Refused, text))
+            }
+            Err(error) if is_gone(&error) => {
+                let text = format!(
+                    "the helper pod {} is gone; what has come is kept for the next run",
+                    self.pod
+                );
+                Err(failure(Status::Other, text))
             }
             Err(error) => Err(error).context("the helper pod cannot be connected to"),
         }
@@ -174,12 +184,21 @@ pub async fn interrupted() -> &'static str {
 }
 
 fn is_forbidden(error: &kube::Error) -> bool {
+    code(error) == Some(403)
+}
+
+fn is_gone(error: &kube::Error) -> bool {
+    code(error) == Some(404)
+}
+
+/// With which status the API server refuses a connection.
+fn code(error: &kube::Error) -> Option<u16> {
     use kube::client::UpgradeConnectionError;
     match error {
-        kube::Error::Api(status) => status.code == 403,
+        kube::Error::Api(status) => Some(status.code),
         kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => {
-            status.as_u16() == 403
+            Some(status.as_u16())
         }
-        _ => false,
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 
 use crate::archive;
-use crate::cache::{Cache, write_whole};
+use crate::cache::{Cache, partial, write_whole};
 use crate::failure::{Status, failure};
 use crate::image::Image;
 
@@ -90,6 +90,14 @@ impl Sink {
             Self::Folder(path) => folder::write(path, images, cache),
             Self::Output => archive::write(std::io::stdout().lock(), images, cache),
             Self::Registry(_) => bail!("a registry is no file"),
+        }
+    }
+
+    /// Removes what an interrupted delivery would leave.
+    pub fn give_up(&self) {
+        if let Self::Archive(path) = self {
+            // It may not have begun.
+            let _ = std::fs::remove_file(partial(path));
         }
     }
 

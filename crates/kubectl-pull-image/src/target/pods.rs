@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::failure::{Status, failure};
+use crate::rights::explain;
 
 /// Finds it.
 pub(super) async fn pod(cluster: &Cluster, named: &str) -> Result<Pod> {
@@ -50,7 +51,8 @@ pub(super) async fn pod(cluster: &Cluster, named: &str) -> Result<Pod> {
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let pods = api
         .list(&ListParams::default().labels_from(&selector))
-        .await?;
+        .await
+        .map_err(|error| explain(error, "list", "pods", &cluster.namespace))?;
     newest(pods.items).ok_or_else(|| {
         let text = format!(
             "{named} has no pod with a node in namespace {}",
@@ -78,12 +80,7 @@ where
             );
             Err(failure(Status::NotFound, text))
         }
-        Err(error) => Err(crate::rights::explain(
-            error,
-            "get",
-            &K::plural(&()),
-            &cluster.namespace,
-        )),
+        Err(error) => Err(explain(error, "get", &K::plural(&()), &cluster.namespace)),
     }
 }
 

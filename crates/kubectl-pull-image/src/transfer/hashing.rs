@@ -27,15 +27,19 @@ impl Hasher {
         }
     }
 
-    /// Nothing grows any more.
-    pub(super) fn end(&self) {
-        *self.lock() = None;
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Sender<usize>>> {
         self.grown
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Tells it that nothing grows any more, when it is dropped.
+pub(super) struct End(pub(super) Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        *self.0.hasher.lock() = None;
     }
 }
 

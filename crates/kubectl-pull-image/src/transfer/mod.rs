@@ -123,6 +123,8 @@ async fn round(
         counters: counters.clone(),
     });
     let hashing = hashing::start(&shared);
+    // However this ends: who hashes waits for more until it is told that there is none.
+    let told = hashing::End(shared.clone());
     let mut workers = JoinSet::new();
     for _ in 0..streams {
         workers.spawn(worker::work(shared.clone()));
@@ -130,7 +132,7 @@ async fn round(
     while let Some(ended) = workers.join_next().await {
         ended??;
     }
-    shared.hasher.end();
+    drop(told);
     let right = hashing.await??;
     let Some(shared) = Arc::into_inner(shared) else {
         bail!("a worker has not ended");

@@ -1,0 +1,18 @@
+//! `kubectl pull-image` on a real cluster: what a user relies on, one sentence a test.
+//!
+//! `hack/run-e2e.sh` makes the cluster and runs them side by side.
+
+#[path = "pull/cuts.rs"]
+mod cuts;
+#[path = "pull/leaving.rs"]
+mod leaving;
+#[path = "pull/refused.rs"]
+mod refused;
+#[path = "pull/running.rs"]
+mod running;
+#[path = "pull/setup.rs"]
+mod setup;
+#[path = "pull/sinks.rs"]
+mod sinks;
+#[path = "pull/thrown_away.rs"]
+mod thrown_away;

@@ -1,0 +1,37 @@
+//! What killed runs may leave, and who removes it.
+
+use std::process::Stdio;
+
+use kip_e2e::lab::eventually;
+
+use crate::setup::{KEEPS, said, small, with_lab};
+
+#[tokio::test]
+async fn what_a_killed_run_has_left_is_removed_by_prune_or_ends_by_itself() {
+    with_lab("pull-prune", async |lab| {
+        let name = lab.push("app:1", &small(&lab.space.cluster));
+        lab.pod("web", KEEPS, &name).await.unwrap();
+        for by_prune in [true, false] {
+            let timeout = if by_prune { "1h" } else { "10s" };
+            let sink = format!("oci-archive:{}", lab.path("web.tar").display());
+            let arguments = ["web", "--to", &sink, "--helper-timeout", timeout];
+            let mut command = lab.command(&arguments);
+            let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+            eventually("the helper is there", async || {
+                let left = lab.left().await?;
+                anyhow::ensure!(left.len() == 3, "{left:?}");
+                Ok(())
+            })
+            .await;
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if by_prune {
+                assert_ne!(lab.left().await.unwrap(), Vec::<String>::new());
+                let output = lab.run(&["prune"]).await;
+                assert!(output.status.success(), "{}", said(&output));
+            }
+            lab.nothing_is_left().await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,143 @@
+//! What is refused, and what is said of it.
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kip_e2e::lab::{Identity, eventually};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use crate::setup::{KEEPS, Lab, said, small, with_lab};
+
+#[tokio::test]
+async fn a_policy_that_refuses_the_pod_is_named_and_another_namespace_helps() {
+    with_lab("pull-policy", async |lab| {
+        let image = small(&lab.space.cluster);
+        let name = lab.push("app:1", &image);
+        lab.pod("web", KEEPS, &name).await.unwrap();
+        lab.enforce("restricted").await.unwrap();
+        let sink = format!("oci-archive:{}", lab.path("web.tar").display());
+        let output = lab.run(&["web", "--to", &sink]).await;
+        let words = said(&output);
+        assert_eq!(output.status.code(), Some(4), "{words}");
+        for part in [
+            "restricted",
+            &lab.space.name,
+            "--helper-namespace",
+            "privileged",
+        ] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        lab.nothing_is_left().await;
+
+        let helpers = lab.space.another("helpers").await.unwrap();
+        let other = Lab {
+            space: &helpers,
+            folder: tempfile::tempdir().unwrap(),
+        };
+        other.enforce("privileged").await.unwrap();
+        let done = lab
+            .pull(&["web", "--to", &sink, "--helper-namespace", &helpers.name])
+            .await;
+        assert_eq!(done["images"][0]["id"], image.config.digest.as_str());
+        other.nothing_is_left().await;
+        helpers.remove().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named_until_none_is() {
+    with_lab("pull-rights", async |lab| {
+        let name = lab.push("app:1", &small(&lab.space.cluster));
+        lab.pod("web", KEEPS, &name).await.unwrap();
+        let identity = Identity::new(&lab.space.name, "puller").unwrap();
+        let sink = format!("oci-archive:{}", lab.path("web.tar").display());
+        let arguments = ["web", "--to", &sink, "--kubeconfig", identity.kubeconfig()];
+        let mut given = Vec::new();
+        loop {
+            let output = lab.run(&arguments).await;
+            if output.status.success() {
+                break;
+            }
+            let words = said(&output);
+            assert_eq!(output.status.code(), Some(4), "{words}");
+            let (verb, resource) = missing(&words).expect(&words);
+            assert!(
+                words.contains(&format!("in namespace {}", lab.space.name)),
+                "{words}"
+            );
+            assert!(given.len() < NEEDED.len(), "{given:?}, and now {words}");
+            lab.nothing_is_left().await;
+            given.push((verb, resource));
+            allow(lab, &identity, &given).await.unwrap();
+        }
+        given.sort();
+        let given: Vec<_> = given
+            .iter()
+            .map(|(verb, it)| (verb.as_str(), it.as_str()))
+            .collect();
+        assert_eq!(given, NEEDED);
+        lab.nothing_is_left().await;
+    })
+    .await;
+}
+
+/// What docs/pull-image.md says is needed.
+const NEEDED: [(&str, &str); 6] = [
+    ("create", "configmaps"),
+    ("create", "jobs.batch"),
+    ("create", "pods/exec"),
+    ("delete", "jobs.batch"),
+    ("get", "pods"),
+    ("list", "pods"),
+];
+
+/// Verb and resource of what is said.
+fn missing(words: &str) -> Option<(String, String)> {
+    let (_, rest) = words.split_once("a right is missing: verb ")?;
+    let mut rest = rest.split_whitespace();
+    let (verb, _, resource) = (rest.next()?, rest.next()?, rest.next()?);
+    Some((verb.to_owned(), resource.to_owned()))
+}
+
+/// Gives the account just these rights.
+async fn allow(lab: &Lab<'_>, identity: &Identity, rights: &[(String, String)]) -> Result<()> {
+    let rules = rights.iter().map(|(verb, resource)| {
+        let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+        json!({"apiGroups": [group], "resources": [resource], "verbs": [verb]})
+    });
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "puller"}, "rules": rules.collect::<Vec<_>>(),
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "puller"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "puller"},
+        "subjects": [{"kind": "User", "name": identity.user(), "apiGroup": "rbac.authorization.k8s.io"}],
+    });
+    let params = PatchParams::apply("test").force();
+    let api: Api<Role> = lab.space.api();
+    api.patch("puller", &params, &Patch::Apply(role)).await?;
+    let bindings: Api<RoleBinding> = lab.space.api();
+    bindings
+        .patch("puller", &params, &Patch::Apply(binding))
+        .await?;
+    let (verb, resource) = rights.last().context("one")?;
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    // The API server's authorizer follows with a small delay.
+    eventually("the right is given", async || {
+        let review: SelfSubjectAccessReview = serde_json::from_value(json!({"spec": {"resourceAttributes": {
+            "namespace": lab.space.name, "verb": verb, "resource": resource, "subresource": subresource,
+            "group": group,
+        }}}))?;
+        let reviews = Api::all(identity.client().await?);
+        let answer = reviews.create(&PostParams::default(), &review).await?;
+        ensure!(answer.status.is_some_and(|it| it.allowed), "not yet");
+        anyhow::Ok(())
+    })
+    .await;
+    Ok(())
+}
