@@ -2,13 +2,13 @@
 # Every test that a change must pass, stage after stage, cheapest first; each prints its seconds.
 #
 #   hack/test.sh             all stages
-#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools build oldest chart cluster arm64
+#   hack/test.sh STAGE …     only these: format lint unit sleep differential tools agent build oldest chart cluster arm64
 #
 # Where arm64 comes after cluster, which waits for pods half of the time, its programs are built beside that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-stages=(format lint unit sleep differential tools build oldest chart cluster arm64)
+stages=(format lint unit sleep differential tools agent build oldest chart cluster arm64)
 [ $# -eq 0 ] || stages=("$@")
 
 say() { printf 'test: %s\n' "$*" >&2; }
@@ -18,13 +18,23 @@ need() { # COMMAND PACKAGE
   command -v "$1" >/dev/null && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing $2"
-    { DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$2" ||
-      { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$2"; }; } >/dev/null
+    { install_package "$2" || { apt-get update -q && install_package "$2"; }; } >/dev/null
   else
     say "'$1' is needed (Debian: apt-get install $2)"
     exit 1
   fi
 }
+
+# A service that is in it is not started: tests start what they need themselves.
+install_package() ( # PACKAGE
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$1"
+)
 
 freestanding=(-p kip-sleep --features freestanding --profile sleep)
 # A build of its own: what only the program has, its client has not.
@@ -67,6 +77,18 @@ stage_differential() {
 }
 
 stage_tools() { hack/tools/build.sh >/dev/null; }
+
+# The agent on the stores of real runtimes, and on layers of real builders, for which root is needed. Of containerd there are two:
+# the one that is installed and the local cluster's.
+stage_agent() {
+  local each containerd
+  for each in buildah=buildah podman=podman skopeo=skopeo umoci=umoci containerd=containerd dockerd=docker.io docker=docker-cli \
+    bsdtar=libarchive-tools setcap=libcap2-bin setfattr=attr python3=python3; do
+    need "${each%=*}" "${each#*=}"
+  done
+  containerd=$(hack/tools/build.sh containerd ctr)/containerd
+  KIP_CONTAINERD=$containerd cargo test --locked "${agent[@]}" --test rebuild --test stores --test sequential -- --ignored --nocapture
+}
 
 stage_build() {
   hack/build.sh

@@ -48,7 +48,9 @@ impl Piece {
 /// A piece that is before the offset is not opened: going on where a transfer was cut costs no reading.
 pub struct Joined<I> {
     pieces: I,
-    /// How many bytes are still to be left out.
+    /// Where in the stream it is.
+    offset: u64,
+    /// How many bytes are still to be left out to be there.
     skip: u64,
     current: Current,
 }
@@ -65,9 +67,23 @@ impl<I: Iterator<Item = io::Result<Piece>>> Joined<I> {
     pub fn from_offset(pieces: I, offset: u64) -> Self {
         Self {
             pieces,
+            offset,
             skip: offset,
             current: Current::None,
         }
+    }
+
+    /// Goes on to an offset, without reading what is before it. Gives `false` where it is beyond that: there is no way back.
+    ///
+    /// # Errors
+    /// When the current file cannot be sought in.
+    pub fn go_on(&mut self, offset: u64) -> io::Result<bool> {
+        let Some(more) = offset.checked_sub(self.offset) else {
+            return Ok(false);
+        };
+        self.skip += self.current.skip(more)?;
+        self.offset = offset;
+        Ok(true)
     }
 
     /// Opens the next piece that has something after the offset; `false` at the end.
@@ -123,6 +139,7 @@ impl<I: Iterator<Item = io::Result<Piece>>> Read for Joined<I> {
                 },
             };
             if read > 0 {
+                self.offset += read as u64;
                 return Ok(read);
             }
             if !self.advance()? {
@@ -141,6 +158,32 @@ impl Current {
             .map_err(|error| of_path(&path, error))?;
         Ok(Self::File(file.take(range.end - range.start), path))
     }
+
+    /// Leaves out so many bytes, and gives how many of them are to be left out after it.
+    fn skip(&mut self, count: u64) -> io::Result<u64> {
+        let left = match self {
+            Self::None => 0,
+            Self::Bytes(cursor) => cursor.get_ref().len() as u64 - cursor.position(),
+            Self::File(file, _) => file.limit(),
+            Self::Zeros(zeros) => zeros.limit(),
+        };
+        if count >= left {
+            *self = Self::None;
+            return Ok(count - left);
+        }
+        match self {
+            Self::None => {}
+            Self::Bytes(cursor) => cursor.set_position(cursor.position() + count),
+            Self::File(file, path) => {
+                let start = file.get_mut().stream_position();
+                let start = start.and_then(|at| file.get_mut().seek(SeekFrom::Start(at + count)));
+                start.map_err(|error| of_path(path, error))?;
+                file.set_limit(left - count);
+            }
+            Self::Zeros(zeros) => zeros.set_limit(left - count),
+        }
+        Ok(0)
+    }
 }
 
 /// The error with the path that it is about.
@@ -153,7 +196,7 @@ pub fn of_path(path: &Path, error: io::Error) -> io::Error {
 mod tests {
     use super::*;
 
-    fn all(offset: u64, file: &Path) -> io::Result<Vec<u8>> {
+    fn pieces(file: &Path) -> impl Iterator<Item = io::Result<Piece>> {
         let pieces = vec![
             Piece::Bytes(b"abc".to_vec()),
             Piece::Zeros(2),
@@ -164,8 +207,12 @@ mod tests {
             Piece::Bytes(Vec::new()),
             Piece::Bytes(b"z".to_vec()),
         ];
+        pieces.into_iter().map(Ok)
+    }
+
+    fn all(offset: u64, file: &Path) -> io::Result<Vec<u8>> {
         let mut read = Vec::new();
-        Joined::from_offset(pieces.into_iter().map(Ok), offset).read_to_end(&mut read)?;
+        Joined::from_offset(pieces(file), offset).read_to_end(&mut read)?;
         Ok(read)
     }
 
@@ -178,6 +225,28 @@ mod tests {
             assert_eq!(all(offset as u64, file.path()).unwrap(), whole[offset..]);
         }
         assert!(all(99, file.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn from_each_offset_it_goes_on_to_each_later_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "filed").unwrap();
+        let whole = b"abc\0\0filez";
+        let size = whole.len();
+        for start in 0..=size {
+            for end in start..=size {
+                for next in 0..=size + 1 {
+                    let mut joined = Joined::from_offset(pieces(file.path()), start as u64);
+                    let mut read = vec![0; end - start];
+                    joined.read_exact(&mut read).unwrap();
+                    assert_eq!(read, whole[start..end]);
+                    assert_eq!(joined.go_on(next as u64).unwrap(), next >= end);
+                    let mut rest = Vec::new();
+                    joined.read_to_end(&mut rest).unwrap();
+                    assert_eq!(rest, whole[next.max(end).min(size)..]);
+                }
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::protocol::{
     Coding, Header, Kind, Layer, Listing, MAX_FRAME, Part, Rebuilt, Request, Wanted, read_request,
     write_plain,
 };
-use crate::store::Store;
+use crate::store::{Pieces, Store};
 
 /// The bytes of a data frame, before compression.
 const FRAME: usize = 256 << 10;
@@ -28,12 +28,13 @@ pub fn serve(
     input: &mut impl BufRead,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let mut last = Last::default();
     while let Some(request) = read_request(input)? {
         let mut output = Output {
             out,
             last: Instant::now(),
         };
-        if let Err(failure) = answer(stores, request, &mut output) {
+        if let Err(failure) = answer(stores, request, &mut last, &mut output) {
             match failure {
                 Failure::Stream(error) => return Err(error),
                 Failure::Request(error) => {
@@ -101,6 +102,7 @@ impl<W: Write> Output<'_, W> {
 fn answer<W: Write>(
     stores: &[Box<dyn Store>],
     request: Request,
+    last: &mut Last,
     output: &mut Output<'_, W>,
 ) -> Result<(), Failure> {
     match request {
@@ -130,13 +132,15 @@ fn answer<W: Write>(
             offset,
             length,
             compress,
-        } => read(
-            stores,
-            &part,
-            offset..offset.saturating_add(length),
-            compress,
-            output,
-        ),
+        } => {
+            let Some(mut stream) = last.take(stores, &part, offset)? else {
+                let what = format!("it is not on the node any more: {part:?}");
+                return Err(io::Error::new(io::ErrorKind::NotFound, what).into());
+            };
+            send(&mut stream.by_ref().take(length), compress, output)?;
+            last.keep(part, stream);
+            Ok(())
+        }
     }
 }
 
@@ -168,30 +172,56 @@ fn rebuild<W: Write>(
     Err(io::Error::new(io::ErrorKind::NotFound, what).into())
 }
 
-fn read<W: Write>(
-    stores: &[Box<dyn Store>],
-    part: &Part,
-    range: std::ops::Range<u64>,
+fn send<W: Write>(
+    reader: &mut impl io::Read,
     compress: bool,
     output: &mut Output<'_, W>,
 ) -> Result<(), Failure> {
-    for store in stores {
-        if let Some(pieces) = store.pieces(part)? {
-            let mut reader = Joined::from_offset(pieces, range.start).take(range.end - range.start);
-            let mut frames = Frames::new(compress)?;
-            while let Some((header, bytes)) = frames.next(&mut reader)? {
-                let header = header.to_bytes();
-                let sent = output
-                    .out
-                    .write_all(&header)
-                    .and_then(|()| output.out.write_all(bytes));
-                sent.map_err(Failure::Stream)?;
+    let mut frames = Frames::new(compress)?;
+    while let Some((header, bytes)) = frames.next(reader)? {
+        let header = header.to_bytes();
+        let sent = output
+            .out
+            .write_all(&header)
+            .and_then(|()| output.out.write_all(bytes));
+        sent.map_err(Failure::Stream)?;
+    }
+    output.frame(Kind::End, b"")
+}
+
+/// What was read last, where that ended. The next request mostly goes on from there, or from further on, and need not find out again
+/// what a tar has before that: each file's header, down from the first one.
+#[derive(Default)]
+struct Last(Option<(Part, Joined<Pieces>)>);
+
+impl Last {
+    /// The part from an offset on, where a store has it.
+    fn take(
+        &mut self,
+        stores: &[Box<dyn Store>],
+        part: &Part,
+        offset: u64,
+    ) -> io::Result<Option<Joined<Pieces>>> {
+        if let Some((last, mut stream)) = self.0.take()
+            && last == *part
+            && stream.go_on(offset)?
+        {
+            return Ok(Some(stream));
+        }
+        for store in stores {
+            if let Some(pieces) = store.pieces(part)? {
+                return Ok(Some(Joined::from_offset(pieces, offset)));
             }
-            return output.frame(Kind::End, b"");
+        }
+        Ok(None)
+    }
+
+    fn keep(&mut self, part: Part, stream: Joined<Pieces>) {
+        // To open a blob anew costs nothing; held open, it would take its place on the disk when it is removed.
+        if !matches!(part, Part::Blob { .. }) {
+            self.0 = Some((part, stream));
         }
     }
-    let what = format!("it is not on the node any more: {part:?}");
-    Err(io::Error::new(io::ErrorKind::NotFound, what).into())
 }
 
 /// Makes data frames.
@@ -268,4 +298,71 @@ fn fill(reader: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::pieces::Piece;
+    use crate::protocol::{Image, Listed, StoreKind};
+
+    /// A store that counts how often something is opened.
+    struct Counting(Rc<Cell<usize>>);
+
+    impl Store for Counting {
+        fn kind(&self) -> StoreKind {
+            StoreKind::Docker
+        }
+
+        fn list(&self) -> io::Result<Vec<Listed>> {
+            Ok(Vec::new())
+        }
+
+        fn find(&self, _: &Wanted) -> io::Result<Option<Image>> {
+            Ok(None)
+        }
+
+        fn pieces(&self, part: &Part) -> io::Result<Option<Pieces>> {
+            self.0.set(self.0.get() + 1);
+            let Part::TarSplit { chain_id } = part else {
+                return Ok(None);
+            };
+            let texts = [chain_id.clone(), "cdef".to_owned(), "gh".to_owned()];
+            let pieces = texts.map(|text| Ok(Piece::Bytes(text.into_bytes())));
+            let lost = Err(io::Error::other("lost"));
+            Ok(Some(Box::new(pieces.into_iter().chain([lost]))))
+        }
+    }
+
+    #[test]
+    fn what_is_read_in_a_row_is_opened_once() {
+        let opened = Rc::new(Cell::new(0));
+        let stores: [Box<dyn Store>; 1] = [Box::new(Counting(opened.clone()))];
+        let mut last = Last::default();
+        let mut check = |chain_id: &str, offset, length, expected: &str, times| {
+            let part = Part::TarSplit {
+                chain_id: chain_id.to_owned(),
+            };
+            let mut stream = last.take(&stores, &part, offset).unwrap().unwrap();
+            let mut text = String::new();
+            match stream.by_ref().take(length).read_to_string(&mut text) {
+                Ok(_) => last.keep(part, stream),
+                Err(error) => text = error.to_string(),
+            }
+            assert_eq!((text.as_str(), opened.get()), (expected, times));
+        };
+        check("ab", 0, 3, "abc", 1);
+        check("ab", 3, 1, "d", 1);
+        // Another connection has read what is between.
+        check("ab", 5, 2, "fg", 1);
+        check("ab", 1, 2, "bc", 2);
+        check("AB", 3, 2, "de", 3);
+        check("AB", 5, 4, "lost", 3);
+        // What has failed is not gone on with.
+        check("AB", 6, 2, "gh", 4);
+        check("AB", 8, 0, "", 4);
+    }
 }

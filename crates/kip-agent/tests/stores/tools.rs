@@ -17,6 +17,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
 pub(crate) struct Storage {
     pub(crate) root: PathBuf,
     run_root: PathBuf,
+    _mounts: Mounts,
 }
 
 impl Storage {
@@ -24,6 +25,7 @@ impl Storage {
         Self {
             root: folder.join("root"),
             run_root: folder.join("run"),
+            _mounts: Mounts(folder.to_owned()),
         }
     }
 
@@ -59,22 +61,101 @@ impl Storage {
     }
 }
 
-impl Drop for Storage {
+/// What is mounted below a folder is unmounted when this goes: a driver leaves its folder mounted on itself, a test that fails leaves
+/// more, and then the folder cannot be removed.
+struct Mounts(PathBuf);
+
+impl Drop for Mounts {
     fn drop(&mut self) {
-        // The driver leaves its folder mounted on itself, and then it cannot be removed.
-        let overlay = self.root.join("overlay");
-        let _ = Command::new("umount")
-            .arg(overlay)
-            .stderr(Stdio::null())
-            .status();
+        let Ok(folder) = self.0.canonicalize() else {
+            return;
+        };
+        let all = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let points = all.lines().filter_map(|line| line.split(' ').nth(1));
+        let below: Vec<_> = points
+            .filter(|it| Path::new(it).starts_with(&folder))
+            .collect();
+        for point in below.iter().rev() {
+            let _ = Command::new("umount")
+                .args(["--lazy", point])
+                .stderr(Stdio::null())
+                .status();
+        }
     }
 }
 
-/// A Docker daemon that ends with the test.
+/// A daemon with a folder of its own. It ends with the test.
+pub(crate) struct Daemon {
+    // In this order: it ends before what it mounted is unmounted.
+    process: Process,
+    _mounts: Mounts,
+}
+
+struct Process(Child);
+
+impl Daemon {
+    /// Starts it and waits until it serves.
+    pub(crate) fn start(
+        folder: &Path,
+        program: &str,
+        arguments: &[&str],
+        serves: impl Fn() -> bool,
+    ) -> Self {
+        let path = folder.join("log");
+        let log = std::fs::File::create(&path).unwrap();
+        // It ends even when the test is killed.
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", program])
+            .args(arguments)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut daemon = Self {
+            process: Process(process),
+            _mounts: Mounts(folder.to_owned()),
+        };
+        for _ in 0..300 {
+            if serves() {
+                return daemon;
+            }
+            if daemon.process.0.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{program}: {}", std::fs::read_to_string(path).unwrap());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Debian's smallest system has no other `kill` than the shell's.
+        let _ = Command::new("sh")
+            .args(["-c", "kill \"$0\"", &self.0.id().to_string()])
+            .status();
+        for _ in 0..300 {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether the program ends well.
+pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Docker's daemon. It ends the containerd that it starts.
 pub(crate) struct Dockerd {
     pub(crate) root: PathBuf,
     host: String,
-    daemon: Child,
+    _daemon: Daemon,
 }
 
 impl Dockerd {
@@ -82,59 +163,25 @@ impl Dockerd {
         std::fs::create_dir(folder).unwrap();
         let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
         let (root, host) = (path("data"), format!("unix://{}", path("docker.sock")));
-        let log = std::fs::File::create(folder.join("log")).unwrap();
-        let daemon = Command::new("dockerd")
-            .args([
-                "--data-root",
-                &root,
-                "--exec-root",
-                &path("exec"),
-                "--pidfile",
-                &path("pid"),
-            ])
-            .args([
-                "--host",
-                &host,
-                "--iptables=false",
-                "--bridge=none",
-                "--storage-driver",
-                "overlay2",
-            ])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let dockerd = Self {
+        let (exec, pid) = (path("exec"), path("pid"));
+        let arguments = [
+            ["--data-root", &root],
+            ["--exec-root", &exec],
+            ["--pidfile", &pid],
+            ["--host", &host],
+            ["--storage-driver", "overlay2"],
+            ["--iptables=false", "--bridge=none"],
+        ];
+        let serves = || succeeds("docker", &["--host", &host, "version"]);
+        let daemon = Daemon::start(folder, "dockerd", &arguments.concat(), serves);
+        Self {
             root: root.into(),
             host,
-            daemon,
-        };
-        for _ in 0..300 {
-            let version = Command::new("docker")
-                .args(["--host", &dockerd.host, "version"])
-                .output();
-            if version.unwrap().status.success() {
-                return dockerd;
-            }
-            std::thread::sleep(Duration::from_millis(100));
+            _daemon: daemon,
         }
-        panic!(
-            "dockerd: {}",
-            std::fs::read_to_string(folder.join("log")).unwrap()
-        );
     }
 
     pub(crate) fn docker(&self, arguments: &[&str]) -> String {
         run("docker", &[&["--host", &self.host], arguments].concat())
-    }
-}
-
-impl Drop for Dockerd {
-    fn drop(&mut self) {
-        // It ends the containerd that it started.
-        let _ = Command::new("kill")
-            .arg(self.daemon.id().to_string())
-            .status();
-        let _ = self.daemon.wait();
     }
 }

@@ -80,24 +80,10 @@ impl Metadata {
         Ok(found)
     }
 
-    /// The folders of a layer's files and of those of the layers below it, the nearest first.
-    pub(super) fn stack(&self, chain_id: &str) -> io::Result<Option<Vec<PathBuf>>> {
-        let wanted = [chain_id.to_owned()];
-        let keys = self.database()?.read(|top| snapshot_keys(top, &wanted))?;
-        for (snapshotter, keys) in keys {
-            let Some((_, key)) = keys.into_iter().next() else {
-                continue;
-            };
-            let Some((folder, database)) = self.snapshotter(&snapshotter)? else {
-                continue;
-            };
-            let numbers = database.read(|top| numbers(top, &key))?;
-            let stack: Vec<_> = numbers.iter().map(|it| files(&folder, *it)).collect();
-            if stack.first().is_some_and(|top| top.is_dir()) {
-                return Ok(Some(stack));
-            }
-        }
-        Ok(None)
+    /// The folder of a layer's files.
+    pub(super) fn folder(&self, chain_id: &str) -> io::Result<Option<PathBuf>> {
+        let found = self.snapshots(&[chain_id.to_owned()])?;
+        Ok(found.into_values().flatten().find_map(|(_, folder)| folder))
     }
 
     /// The folders that a snapshotter has under these keys.
@@ -115,7 +101,7 @@ impl Metadata {
             };
             let mut numbers = Vec::new();
             for (chain_id, key) in keys {
-                if let Some((number, _)) = number_and_parent(&snapshots, key)? {
+                if let Some(number) = number(&snapshots, key)? {
                     numbers.push((chain_id.clone(), number));
                 }
             }
@@ -142,35 +128,12 @@ impl Metadata {
 /// Where a snapshotter has its snapshots by key.
 const SNAPSHOTS: &[&[u8]] = &[b"v1", b"snapshots"];
 
-/// The most layers that an image has is 127 in Docker, and not many more in an overlay.
-const MAX_LAYERS: usize = 1000;
-
-/// The numbers of a snapshot and of those below it.
-fn numbers(top: &Bucket<'_>, key: &[u8]) -> io::Result<Vec<u64>> {
-    let mut numbers = Vec::new();
-    let Some(snapshots) = top.path(SNAPSHOTS)? else {
-        return Ok(numbers);
-    };
-    let mut next = Some(key.to_vec());
-    while let Some(key) = next.take().filter(|_| numbers.len() < MAX_LAYERS) {
-        if let Some((number, parent)) = number_and_parent(&snapshots, &key)? {
-            numbers.push(number);
-            next = parent;
-        }
-    }
-    Ok(numbers)
-}
-
-fn number_and_parent(
-    snapshots: &Bucket<'_>,
-    key: &[u8],
-) -> io::Result<Option<(u64, Option<Vec<u8>>)>> {
+/// The number by which a snapshotter names a snapshot's folder.
+fn number(snapshots: &Bucket<'_>, key: &[u8]) -> io::Result<Option<u64>> {
     let Some(snapshot) = snapshots.bucket(key)? else {
         return Ok(None);
     };
-    let number = snapshot.get(b"id")?.as_deref().and_then(uvarint);
-    let parent = snapshot.get(b"parent")?.filter(|key| !key.is_empty());
-    Ok(number.map(|number| (number, parent)))
+    Ok(snapshot.get(b"id")?.as_deref().and_then(uvarint))
 }
 
 /// Where overlay snapshotters have a layer's files.

@@ -6,7 +6,6 @@ mod metadata;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
 
 use crate::documents::{Any, chain_ids, document, machine};
 use crate::pieces::Piece;
@@ -152,12 +151,6 @@ impl Containerd {
             layers,
         })
     }
-
-    /// The folder with the files of the layer itself.
-    fn folder(&self, chain_id: &str) -> io::Result<Option<PathBuf>> {
-        let stack = self.metadata.stack(chain_id)?;
-        Ok(stack.and_then(|stack| stack.into_iter().next()))
-    }
 }
 
 impl Store for Containerd {
@@ -235,7 +228,7 @@ impl Store for Containerd {
         created: &[i64],
         working: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<Option<Rebuilt>> {
-        let folder = self.folder(&layer.chain_id)?;
+        let folder = self.metadata.folder(&layer.chain_id)?;
         folder
             .map(|folder| rebuild::prove(&folder, &layer.diff_id, created, working))
             .transpose()
@@ -244,7 +237,7 @@ impl Store for Containerd {
 
 impl Containerd {
     fn snapshot(&self, chain_id: &str, profile: &Profile) -> io::Result<Option<Pieces>> {
-        let folder = self.folder(chain_id)?;
+        let folder = self.metadata.folder(chain_id)?;
         folder
             .map(|folder| rebuild::pieces(&folder, profile))
             .transpose()
