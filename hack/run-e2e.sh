@@ -72,7 +72,7 @@ if has_kind; then kind_of=kind; else kind_of=local; fi
 say "cluster $cluster: $kind_of"
 if [ -n "$remove" ]; then trap '"down_$kind_of"' EXIT; fi
 
-[ -n "${KIP_E2E_SKIP_BUILD:-}" ] || hack/build.sh
+[ -n "${KIP_E2E_SKIP_BUILD:-}" ] || { hack/build.sh && hack/build.sh --of plugin; }
 "up_$kind_of"
 for program in puller cloner; do hack/image.sh --of "$program" --push "$KIP_REGISTRY"; done
 # A cluster that was left by an earlier run has an older build under the same tag.
@@ -85,12 +85,13 @@ if [ "$kind_of" = local ]; then
 fi
 
 skip=()
-tests=(--test puller --test cloner)
+tests=(--test pull --test puller --test cloner)
 if [ "$kind_of" = kind ]; then
   # These stop parts of the cluster, read its containerd and its logs, or need an API of Kubernetes 1.36.
   skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip rights:: --skip troubles:: --skip made_again_within_a_second)
-  # Those of the image cloner have registries of their own, which the nodes are told about.
+  # Those of the image cloner have registries of their own, which the nodes are told about; those of the plugin need a node that
+  # keeps layers and one that throws them away.
   tests=(--test puller)
-  say "not run on kind: ${skip[*]//--skip/} and the tests of the image cloner"
+  say "not run on kind: ${skip[*]//--skip/} and the tests of the image cloner and the plugin"
 fi
 cargo test --locked -p kip-e2e "${tests[@]}" -- --test-threads="${KIP_E2E_THREADS:-4}" --nocapture "${skip[@]}" "${names[@]}"

@@ -92,6 +92,7 @@ stage_agent() {
 
 stage_build() {
   hack/build.sh
+  hack/build.sh --of plugin
   hack/image.sh
 }
 
@@ -125,7 +126,10 @@ stage_chart() {
   PATH="$(hack/tools/build.sh helm):$PATH" cargo test --locked -p kip-e2e --lib --bins --test chart --test cloner_chart --test openshift --test samples
 }
 
-stage_cluster() { KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm; }
+stage_cluster() {
+  need podman podman
+  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm
+}
 
 need cc gcc
 began=$SECONDS
