@@ -183,24 +183,35 @@ impl Entry {
         Self { owner, ..self }
     }
 
+    /// As builders write it that are made in Go: a folder's name ends with a slash, and the sum has six digits.
     fn append_to(&self, archive: &mut tar::Builder<Vec<u8>>) -> Result<(), Error> {
         let content = self.content.as_deref().unwrap_or_default();
+        let (kind, slash) = match self.content {
+            Some(_) => (tar::EntryType::Regular, ""),
+            None => (tar::EntryType::Directory, "/"),
+        };
         let mut header = tar::Header::new_ustar();
-        header.set_entry_type(match self.content {
-            Some(_) => tar::EntryType::Regular,
-            None => tar::EntryType::Directory,
-        });
-        header.set_mode(self.mode);
-        header.set_uid(self.owner);
-        header.set_gid(self.owner);
-        header.set_mtime(0);
-        header.set_size(content.len() as u64);
-        archive
-            .append_data(&mut header, &self.path, content)
-            .map_err(|source| Error::Entry {
-                path: self.path.clone(),
-                source,
-            })
+        let mut write = || {
+            header.set_path(format!("{}{slash}", self.path))?;
+            header.set_entry_type(kind);
+            header.set_mode(self.mode);
+            header.set_uid(self.owner);
+            header.set_gid(self.owner);
+            header.set_mtime(0);
+            header.set_size(content.len() as u64);
+            header.set_device_major(0)?;
+            header.set_device_minor(0)?;
+            header.set_cksum();
+            let sum = format!("{:06o}\0 ", header.cksum()?);
+            if let Some(ustar) = header.as_ustar_mut() {
+                ustar.cksum.copy_from_slice(sum.as_bytes());
+            }
+            archive.append(&header, content)
+        };
+        write().map_err(|source| Error::Entry {
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 

@@ -21,6 +21,8 @@ pub mod bolt;
 #[cfg(feature = "program")]
 pub mod documents;
 #[cfg(feature = "program")]
+pub mod patient;
+#[cfg(feature = "program")]
 pub mod pieces;
 #[cfg(feature = "program")]
 pub mod rebuild;

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! kip-agent wait SECONDS    lasts until nobody has asked for so long
-//! kip-agent serve HOST      answers requests about the node whose folders are below HOST
+//! kip-agent serve HOST SECONDS
+//!                           answers requests about the node whose folders are below HOST, until nobody has asked or
+//!                           listened for so long
 //! ```
 
 use std::io::{self, BufReader, BufWriter};
@@ -10,23 +12,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use kip_agent::patient::Patient;
 use kip_agent::{roots, serve, wait};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        ["wait", seconds] => match seconds.parse() {
-            Ok(seconds) => {
-                wait::until_idle(Duration::from_secs(seconds));
-                Ok(())
-            }
-            Err(_) => Err(io::Error::other(format!(
-                "'{seconds}' is no number of seconds"
-            ))),
-        },
-        ["serve", host] => answer(Path::new(host)),
-        _ => Err(io::Error::other("wait SECONDS or serve HOST is needed")),
+        ["wait", seconds] => duration(seconds).map(wait::until_idle),
+        ["serve", host, seconds] => {
+            duration(seconds).and_then(|patience| answer(Path::new(host), patience))
+        }
+        _ => Err(io::Error::other(
+            "wait SECONDS or serve HOST SECONDS is needed",
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,8 +36,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn answer(host: &Path) -> io::Result<()> {
+fn duration(seconds: &str) -> io::Result<Duration> {
+    let wrong = |_| io::Error::other(format!("'{seconds}' is no number of seconds"));
+    seconds.parse().map(Duration::from_secs).map_err(wrong)
+}
+
+fn answer(host: &Path, patience: Duration) -> io::Result<()> {
     let stores = roots::stores(host)?;
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    serve::serve(&stores, &mut BufReader::new(io::stdin().lock()), &mut out)
+    let out = Patient::new(io::stdout(), patience)?;
+    let input = Patient::new(io::stdin(), patience)?;
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    serve::serve(&stores, &mut BufReader::new(input), &mut out)
 }

@@ -208,7 +208,8 @@ fn announce(target: &Target, total: u64, plans: &[Plan]) -> String {
 }
 
 fn report(done: &Done, target: &Target, sink: &Sink, options: &Pull, voice: Voice) -> Result<()> {
-    let bytes = done.counters.bytes.load(Ordering::Relaxed);
+    let kept = done.counters.kept.load(Ordering::Relaxed);
+    let bytes = done.counters.bytes.load(Ordering::Relaxed) - kept;
     let wire = done.counters.wire_bytes.load(Ordering::Relaxed);
     let rate = per_second(bytes, done.fetching);
     let count = |origin: Origin| {
@@ -253,7 +254,7 @@ fn report(done: &Done, target: &Target, sink: &Sink, options: &Pull, voice: Voic
         "images": images,
         "fetched": {"bytes": bytes, "wireBytes": wire, "seconds": done.fetching.as_secs_f64(),
                     "cuts": done.counters.cuts.load(Ordering::Relaxed)},
-        "cachedBytes": done.cached,
+        "cachedBytes": done.cached + kept,
         "layers": {"blob": blobs, "proven": proven, "rebuilt": rebuilt},
         "to": sink.describe(),
     });

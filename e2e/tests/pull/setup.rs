@@ -64,6 +64,13 @@ impl Lab<'_> {
     /// The plugin, to be run in the test's namespace.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(repository().join("bin/kubectl-pull_image"));
+        // A command comes before the flags, and has no cache and no sink.
+        let is_command = |it: &S| ["list", "prune"].map(OsStr::new).contains(&it.as_ref());
+        if arguments.first().is_some_and(is_command) {
+            command.args(arguments);
+            command.args(["--namespace", &self.space.name]);
+            return command;
+        }
         command
             .args(["--namespace", &self.space.name])
             .args(["--cache-dir"])
@@ -106,6 +113,25 @@ impl Lab<'_> {
     pub(crate) async fn pod(&self, name: &str, node: &str, image: &str) -> Result<()> {
         let spec = json!({"containers": [container("main", image)]});
         self.pod_of(name, node, spec).await
+    }
+
+    /// A pod on the node that throws layers away, when it has thrown away those of the image.
+    pub(crate) async fn pod_without_layers(&self, name: &str, image: (&str, &Image)) -> Result<()> {
+        let (reference, image) = image;
+        self.pod(name, THROWS, reference).await?;
+        // containerd collects its garbage now and then.
+        eventually("the layers are gone", async || {
+            let there = self.space.cluster.ctr(THROWS, &["content", "ls", "-q"]);
+            let there = there.await?;
+            let left = image
+                .layers
+                .iter()
+                .filter(|it| there.contains(it.digest.as_str()));
+            ensure!(left.count() == 0, "some are there");
+            anyhow::Ok(())
+        })
+        .await;
+        Ok(())
     }
 
     /// A pod on this node, when all of it runs.
@@ -167,10 +193,15 @@ pub(crate) fn container(name: &str, image: &str) -> Value {
 }
 
 /// An image that sleeps, with a layer of its program and these above it.
-pub(crate) fn image(layers: &[Vec<Entry>]) -> Image {
+pub(crate) fn image(cluster: &Cluster, layers: &[Vec<Entry>]) -> Image {
+    let salt = cluster.unique();
     let program = std::fs::read(repository().join("bin/kip-sleep"));
     let program = program.expect("make build makes bin/kip-sleep");
-    let first = vec![Entry::file("sleep", program).with_mode(0o555)];
+    // No other image has this layer: a node throws none away that another one still needs.
+    let first = vec![
+        Entry::file("sleep", program).with_mode(0o555),
+        Entry::file("unique", salt.as_bytes()),
+    ];
     let layers = std::iter::once(&first).chain(layers);
     let layers = layers.map(|it| Layer::new(it).expect("a layer"));
     let config = Config {
@@ -182,7 +213,10 @@ pub(crate) fn image(layers: &[Vec<Entry>]) -> Image {
 
 /// An image that no other one is like.
 pub(crate) fn small(cluster: &Cluster) -> Image {
-    image(&[vec![Entry::file("unique", cluster.unique().into_bytes())]])
+    image(
+        cluster,
+        &[vec![Entry::file("unique", cluster.unique().into_bytes())]],
+    )
 }
 
 /// Bytes that no algorithm makes smaller, by xorshift.

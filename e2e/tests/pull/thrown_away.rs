@@ -3,32 +3,32 @@
 use kip_e2e::image::{Entry, Image};
 use serde_json::json;
 
-use crate::setup::{Lab, THROWS, image, manifest, said, unpack, with_lab};
+use crate::setup::{Lab, image, manifest, said, unpack, with_lab};
 
 /// Layers with much in them, in the order in which a builder walks folders.
 fn provable(lab: &Lab<'_>) -> Image {
     let unique = lab.space.cluster.unique().into_bytes();
-    let long = format!("data/{}/{}", "long".repeat(24), "name".repeat(24));
-    image(&[
-        vec![
-            Entry::folder("data"),
-            Entry::file("data/empty", ""),
-            Entry::file("data/gone", "x"),
-            Entry::folder(&format!("data/{}", "long".repeat(24))),
-            Entry::file(&long, "y"),
-            Entry::file("data/program", unique).with_mode(0o4755),
-            Entry::folder("old"),
-            Entry::file("old/a", "1"),
-            Entry::file("zeros", vec![0; 1_000_000]).with_owner(1000),
+    image(
+        &lab.space.cluster,
+        &[
+            vec![
+                Entry::folder("data"),
+                Entry::file("data/empty", ""),
+                Entry::file("data/gone", "x"),
+                Entry::file("data/program", unique).with_mode(0o4755),
+                Entry::folder("old"),
+                Entry::file("old/a", "1"),
+                Entry::file("zeros", vec![0; 1_000_000]).with_owner(1000),
+            ],
+            vec![
+                Entry::folder("data"),
+                Entry::file("data/.wh.gone", "").with_mode(0),
+                Entry::folder("old"),
+                Entry::file("old/.wh..wh..opq", "").with_mode(0o755),
+                Entry::file("old/b", "2"),
+            ],
         ],
-        vec![
-            Entry::folder("data"),
-            Entry::file("data/.wh.gone", ""),
-            Entry::folder("old"),
-            Entry::file("old/.wh..wh..opq", ""),
-            Entry::file("old/b", "2"),
-        ],
-    ])
+    )
 }
 
 #[tokio::test]
@@ -36,7 +36,9 @@ async fn layers_that_the_node_has_thrown_away_are_made_again_and_proven() {
     with_lab("pull-proven", async |lab| {
         let image = provable(lab);
         let name = lab.push("app:1", &image);
-        lab.pod("web", THROWS, &name).await.unwrap();
+        lab.pod_without_layers("web", (&name, &image))
+            .await
+            .unwrap();
         let archive = lab.path("web.tar");
         let sink = format!("oci-archive:{}", archive.display());
         let done = lab
@@ -64,9 +66,11 @@ async fn a_layer_that_cannot_be_proven_is_said_to_be_rebuilt_or_refused() {
         let unique = lab.space.cluster.unique().into_bytes();
         // No builder writes them in this order.
         let order = ["m", "z", "a", "q"].map(|name| Entry::file(name, unique.clone()));
-        let image = image(&[order.to_vec()]);
+        let image = image(&lab.space.cluster, &[order.to_vec()]);
         let name = lab.push("app:1", &image);
-        lab.pod("web", THROWS, &name).await.unwrap();
+        lab.pod_without_layers("web", (&name, &image))
+            .await
+            .unwrap();
         let archive = lab.path("web.tar");
         let sink = format!("oci-archive:{}", archive.display());
         let output = lab

@@ -119,7 +119,8 @@ impl Running {
     /// When the API server or the node refuses it.
     pub async fn connect(&self) -> Result<Link> {
         let pods: Api<Pod> = self.api();
-        let command = [AGENT, "serve", HOST];
+        let patience = self.helper.patience.to_string();
+        let command = [AGENT, "serve", HOST, &patience];
         let parameters = AttachParams::default()
             .container(CONTAINER)
             .stdin(true)
@@ -130,7 +131,7 @@ impl Running {
             Err(error) if is_forbidden(&error) => {
                 let namespace = &self.helper.namespace;
                 let text = format!(
-                    "a right is missing: verb create on pods/exec in namespace {namespace} (before Kubernetes 1.35: get as well)"
+                    "a right is missing: verbs get and create on pods/exec in namespace {namespace} (before Kubernetes 1.35: get alone)"
                 );
                 Err(failure(Status::Refused, text))
             }

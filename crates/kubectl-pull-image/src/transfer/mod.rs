@@ -31,8 +31,10 @@ pub struct Item {
 /// How much has come so far.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Of the content, in bytes.
+    /// Of the content, in bytes, with what was there.
     pub bytes: AtomicU64,
+    /// What earlier runs had brought of it, in bytes.
+    pub kept: AtomicU64,
     /// Over the connections, in bytes.
     pub wire_bytes: AtomicU64,
     /// Connections that were cut.
@@ -77,21 +79,13 @@ pub async fn fetch(
         let (cache, digest, size) = (cache.clone(), item.digest.clone(), item.size);
         // Another run may be at it: then this one waits for it.
         let begun = tokio::task::spawn_blocking(move || cache.begin(&digest, size)).await??;
-        match begun {
-            Some(partial) => {
-                let there = size
-                    - partial
-                        .missing()
-                        .iter()
-                        .map(|it| it.end - it.start)
-                        .sum::<u64>();
-                counters.bytes.fetch_add(there, Ordering::Relaxed);
-                open.push((item, partial));
-            }
-            None => {
-                counters.bytes.fetch_add(size, Ordering::Relaxed);
-            }
-        }
+        // Else another run has brought it meanwhile.
+        let missing =
+            |partial: &Partial| partial.missing().iter().map(|it| it.end - it.start).sum();
+        let there = size - begun.as_ref().map_or(0, missing);
+        counters.bytes.fetch_add(there, Ordering::Relaxed);
+        counters.kept.fetch_add(there, Ordering::Relaxed);
+        open.extend(begun.map(|partial| (item, partial)));
     }
     for _ in 0..ATTEMPTS {
         open = round(running, open, streams, counters).await?;
