@@ -282,7 +282,7 @@ row() { # SAMPLES TITLE BYTES WIRE TRANSFER-SECONDS BASE-RATE
         client, way, pods, peak, agent ? sprintf("%.1f (%.1f)", agent, agents) : "" }'
 }
 
-printf '%s, %s processors, kernel %s; Kubernetes %s; an image of %s MB in %s layers, %s rounds in turn, medians, peaks: the largest\n' \
+printf '%s, %s processors, kernel %s; Kubernetes %s; an image of %s MB in %s layers; rounds: %s, medians, of peaks the largest\n' \
   "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo)" "$(nproc)" "$(uname -r)" \
   "$(kubectl version --output json | jq --raw-output .serverVersion.gitVersion)" \
   "$((layers * files * file_bytes / 1000000))" "$layers" "$rounds"
