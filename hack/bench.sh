@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the figures of the README and of docs/image-cloner.md, measured now on this machine. The cluster that it makes is removed again.
+# Prints the figures of the README, docs/image-cloner.md and docs/pull-image.md, measured now on this machine. The clusters that it makes are removed again.
 # KIP_SOAK_MINUTES=30 measures the daemon's memory over so many refreshes, one a minute; else over ten, 5 s apart.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -24,3 +24,4 @@ grep -o 'figure: .*' "$log"
 
 hack/bench/image.sh
 hack/bench/cloner.sh
+hack/bench/pull.sh
