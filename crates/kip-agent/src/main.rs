@@ -45,6 +45,7 @@ fn answer(host: &Path, patience: Duration) -> io::Result<()> {
     let stores = roots::stores(host)?;
     let out = Patient::new(io::stdout(), patience)?;
     let input = Patient::new(io::stdin(), patience)?;
-    let mut out = BufWriter::with_capacity(1 << 16, out);
+    // More than a frame, so that its header does not go by itself: each write becomes a message to the API server.
+    let mut out = BufWriter::with_capacity(1 << 19, out);
     serve::serve(&stores, &mut BufReader::new(input), &mut out)
 }

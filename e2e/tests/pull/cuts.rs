@@ -50,7 +50,7 @@ async fn until_some_has_come(lab: &Lab<'_>, before: usize, child: &mut Child) {
 }
 
 /// How much comes in a second, in bytes: slow enough to be met in the middle.
-const RATE: u64 = 24 << 20;
+const RATE: u64 = 6 << 20;
 
 fn begin(lab: &Lab<'_>, way: &Proxy, more: &[&str]) -> Child {
     let sink = format!("oci-archive:{}", lab.path("web.tar").display());

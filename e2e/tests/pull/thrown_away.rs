@@ -23,6 +23,8 @@ fn provable(lab: &Lab<'_>) -> Image {
             vec![
                 Entry::folder("data"),
                 Entry::file("data/.wh.gone", "").with_mode(0),
+            ],
+            vec![
                 Entry::folder("old"),
                 Entry::file("old/.wh..wh..opq", "").with_mode(0o755),
                 Entry::file("old/b", "2"),
@@ -46,7 +48,7 @@ async fn layers_that_the_node_has_thrown_away_are_made_again_and_proven() {
             .await;
         assert_eq!(
             done["layers"],
-            json!({"blob": 0, "proven": 3, "rebuilt": 0}),
+            json!({"blob": 0, "proven": 4, "rebuilt": 0}),
             "{done}"
         );
         assert_eq!(done["images"][0]["id"], image.config.digest.as_str());
