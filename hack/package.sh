@@ -54,7 +54,7 @@ check_program() { # PLATFORM
   [ "$(od -An -tu2 -j18 -N2 "$path" | tr -d ' ')" = "$machine" ] ||
     fail "$path is not for $1; make it with: hack/build.sh --of plugin $1"
   # What only an agent says: without agents the program is of no use.
-  [ "$(grep -oaF 'wait SECONDS or serve HOST is needed' "$path" | wc -l)" -eq 2 ] ||
+  [ "$(grep -oaF 'wait SECONDS or serve HOST SECONDS is needed' "$path" | wc -l)" -eq 2 ] ||
     fail "$path has not the agents for both platforms in it; make it with: hack/build.sh --of plugin $1"
 }
 

@@ -111,10 +111,12 @@ async fn read(
     }
     drop(link);
     let counters = Arc::new(Counters::default());
-    let items: Vec<_> = plans
-        .iter()
-        .flat_map(|plan| plan.items.iter().cloned())
-        .collect();
+    let items = plans.iter().flat_map(|plan| plan.items.iter().cloned());
+    let mut items: Vec<_> = items.collect();
+    // Images may share a layer, which is fetched once; and who locks layers in one order never waits for another run that
+    // waits for this one.
+    items.sort_by(|one, other| one.digest.cmp(&other.digest));
+    items.dedup_by(|one, other| one.digest == other.digest);
     let total = items.iter().map(|item| item.size).sum();
     voice.say(&announce(target, total, &plans));
     let began = Instant::now();

@@ -2,11 +2,12 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
+use kip_e2e::image::Entry;
 use kip_e2e::lab::eventually;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::setup::{KEEPS, container, manifest, said, small, unpack, with_lab};
+use crate::setup::{KEEPS, above, base, container, manifest, said, small, unpack, with_lab};
 
 #[tokio::test]
 async fn it_is_the_image_that_runs_though_its_tag_has_moved() {
@@ -51,7 +52,10 @@ async fn it_is_the_image_that_runs_though_its_tag_has_moved() {
 async fn it_has_init_sidecar_and_debug_containers_and_the_newest_pod_of_a_workload() {
     with_lab("pull-containers", async |lab| {
         let cluster = &lab.space.cluster;
-        let images: Vec<_> = (0..4).map(|_| small(cluster)).collect();
+        // Of one layer that all have: it is fetched once.
+        let base = base(cluster);
+        let own = || vec![Entry::file("unique", cluster.unique().into_bytes())];
+        let images: Vec<_> = (0..4).map(|_| above(&base, &[own()])).collect();
         let names: Vec<_> = images
             .iter()
             .zip(["main", "side", "begin", "debug"])

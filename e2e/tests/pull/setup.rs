@@ -194,21 +194,30 @@ pub(crate) fn container(name: &str, image: &str) -> Value {
 
 /// An image that sleeps, with a layer of its program and these above it.
 pub(crate) fn image(cluster: &Cluster, layers: &[Vec<Entry>]) -> Image {
-    let salt = cluster.unique();
+    above(&base(cluster), layers)
+}
+
+/// A layer with a program that sleeps. No other image has it: a node throws no layer away that another image still needs.
+pub(crate) fn base(cluster: &Cluster) -> Layer {
     let program = std::fs::read(repository().join("bin/kip-sleep"));
     let program = program.expect("make build makes bin/kip-sleep");
-    // No other image has this layer: a node throws none away that another one still needs.
-    let first = vec![
+    let unique = cluster.unique().into_bytes();
+    let entries = [
         Entry::file("sleep", program).with_mode(0o555),
-        Entry::file("unique", salt.as_bytes()),
+        Entry::file("unique-base", unique),
     ];
-    let layers = std::iter::once(&first).chain(layers);
-    let layers = layers.map(|it| Layer::new(it).expect("a layer"));
+    Layer::new(&entries).expect("a layer")
+}
+
+/// An image that sleeps, of this layer and those above it.
+pub(crate) fn above(base: &Layer, layers: &[Vec<Entry>]) -> Image {
+    let layers = layers.iter().map(|it| Layer::new(it).expect("a layer"));
+    let layers = std::iter::once(base.clone()).chain(layers).collect();
     let config = Config {
         entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
         ..Config::default()
     };
-    Image::of(architecture(), layers.collect(), &config).expect("an image can be made")
+    Image::of(architecture(), layers, &config).expect("an image can be made")
 }
 
 /// An image that no other one is like.

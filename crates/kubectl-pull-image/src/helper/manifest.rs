@@ -19,12 +19,6 @@ pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image")
 /// The container's name.
 pub const CONTAINER: &str = "agent";
 
-/// Where the node's folders are mounted.
-pub const HOST: &str = "/host";
-
-/// The agent's path.
-pub const AGENT: &str = "/.kubectl-pull-image/kip-agent";
-
 /// What the helper pod is to be like.
 #[derive(Debug, Clone)]
 pub struct Helper {
@@ -51,11 +45,27 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// A name that no other run has.
+    /// A name that no other run has, and that no image can guess.
     pub fn new_name() -> String {
         use std::hash::{BuildHasher as _, Hasher as _};
         let hasher = std::hash::RandomState::new().build_hasher();
-        format!("pull-image-{:08x}", hasher.finish() & 0xffff_ffff)
+        format!("pull-image-{:016x}", hasher.finish())
+    }
+
+    /// The agent's path.
+    pub fn agent(&self) -> String {
+        format!("{}/kip-agent", self.agent_folder())
+    }
+
+    /// Where the node's folders are mounted.
+    pub fn host(&self) -> String {
+        format!("/{}/host", self.name)
+    }
+
+    /// The pod's root is the image that is pulled, and that may be a hostile one: a path that it knew could be a link in it,
+    /// by which another program would be run instead of the agent.
+    fn agent_folder(&self) -> String {
+        format!("/{}/agent", self.name)
     }
 
     /// The Job.
@@ -145,7 +155,7 @@ impl Helper {
                 "name": CONTAINER,
                 "image": self.image,
                 "imagePullPolicy": "Never",
-                "command": [AGENT, "wait", self.patience.to_string()],
+                "command": [self.agent(), "wait", self.patience.to_string()],
                 "securityContext": {
                     "runAsUser": 0,
                     "runAsGroup": 0,
@@ -162,8 +172,8 @@ impl Helper {
                     "limits": {"memory": "256Mi"},
                 },
                 "volumeMounts": [
-                    {"name": "agent", "mountPath": "/.kubectl-pull-image", "readOnly": true},
-                    {"name": "host", "mountPath": format!("{HOST}{}", self.host_path), "readOnly": true},
+                    {"name": "agent", "mountPath": self.agent_folder(), "readOnly": true},
+                    {"name": "host", "mountPath": format!("{}{}", self.host(), self.host_path), "readOnly": true},
                 ],
             }],
             "volumes": [
@@ -211,7 +221,7 @@ mod tests {
         assert_eq!(container("imagePullPolicy"), "Never");
         assert_eq!(
             container("volumeMounts/1"),
-            json!({"name": "host", "mountPath": "/host/var", "readOnly": true})
+            json!({"name": "host", "mountPath": "/pull-image-1/host/var", "readOnly": true})
         );
         assert_eq!(container("securityContext/privileged"), false);
         assert_eq!(at("/spec/template/spec/nodeName"), "node-1");

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{AttachParams, DeleteParams, PostParams};
 use kube::{Api, Client};
 
-pub use manifest::{AGENT, CONTAINER, HOST, Helper, LABEL};
+pub use manifest::{CONTAINER, Helper, LABEL};
 
 use crate::failure::{Status, failure};
 use crate::link::Link;
@@ -120,7 +120,8 @@ impl Running {
     pub async fn connect(&self) -> Result<Link> {
         let pods: Api<Pod> = self.api();
         let patience = self.helper.patience.to_string();
-        let command = [AGENT, "serve", HOST, &patience];
+        let (agent, host) = (self.helper.agent(), self.helper.host());
+        let command = [agent.as_str(), "serve", &host, &patience];
         let parameters = AttachParams::default()
             .container(CONTAINER)
             .stdin(true)
