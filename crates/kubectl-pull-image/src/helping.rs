@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Node;
 use crate::agent::agent;
 use crate::cli::HelperOptions;
 use crate::cluster::Cluster;
-use crate::failure::{Status, failure};
 use crate::helper::{Helper, Running, interrupted};
 use crate::progress::Voice;
 use crate::target::{self, Target};
@@ -59,7 +58,7 @@ pub async fn with_helper<T>(
     );
     let done = tokio::select! {
         done = work(&running) => done,
-        name = interrupted() => Err(failure(Status::Interrupted, format!("interrupted by {name}"))),
+        error = interrupted() => Err(error),
     };
     if let Err(error) = running.end().await {
         voice.say(&format!("warning: {error:#}"));

@@ -56,9 +56,9 @@ pub async fn pull(
     let done = done.await?;
     tokio::select! {
         delivered = sink.deliver(done.images.clone(), &cache) => delivered?,
-        name = interrupted() => {
+        error = interrupted() => {
             sink.give_up();
-            return Err(failure(Status::Interrupted, format!("interrupted by {name}")));
+            return Err(error);
         }
     }
     cache.shrink(options.cache_size)?;

@@ -20,6 +20,7 @@ pub mod private;
 pub mod proxy;
 pub mod recorder;
 pub mod release;
+pub mod sleeper;
 pub mod space;
 pub mod templates;
 pub mod turn;

@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::NamespaceResourceScope;
-use kip_e2e::image::{Config, Entry, Image, Layer, architecture};
-use kip_e2e::lab::cluster::repository;
-use kip_e2e::lab::{Cluster, Private, Space};
+use kip_e2e::image::{Entry, Image, Layer};
+pub(crate) use kip_e2e::lab::sleeper::container;
+use kip_e2e::lab::{Cluster, Private, Space, sleeper};
 use kube::api::PostParams;
 use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
@@ -13,18 +13,9 @@ use serde_json::{Value, json};
 
 /// A small image that sleeps, and that no other one is like.
 pub(crate) fn image(cluster: &Cluster) -> Image {
-    let program =
-        std::fs::read(repository().join("bin/kip-sleep")).expect("make build makes bin/kip-sleep");
-    let layers = [
-        vec![Entry::file("sleep", program).with_mode(0o555)],
-        vec![Entry::file("unique", cluster.unique().into_bytes())],
-    ];
-    let layers = layers.iter().map(|it| Layer::new(it).expect("a layer"));
-    let config = Config {
-        entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
-        ..Config::default()
-    };
-    Image::of(architecture(), layers.collect(), &config).expect("an image can be made")
+    let unique = Entry::file("unique", cluster.unique().into_bytes());
+    let layers = [sleeper::program(), unique].map(|it| Layer::new(&[it]).expect("a layer"));
+    sleeper::image(layers.into())
 }
 
 /// Pushes a new image into the registry. Gives its reference.
@@ -35,18 +26,6 @@ pub(crate) fn push(cluster: &Cluster, registry: &Private, name: &str) -> String 
         .push(repository, tag, &image(cluster))
         .expect("the registry takes the image");
     format!("{}/{name}", registry.address)
-}
-
-/// A container that the Pod Security level `restricted` admits.
-pub(crate) fn container(name: &str, image: &str) -> Value {
-    json!({
-        "name": name, "image": image,
-        "resources": {"requests": {"cpu": "1m", "memory": "4Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": false, "runAsNonRoot": true, "runAsUser": 65532,
-            "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    })
 }
 
 /// A pod's spec with one container.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Entry, Image};
-use kip_e2e::lab::{Proxy, eventually};
+use kip_e2e::lab::Proxy;
 use kube::api::{Api, DeleteParams, ListParams};
 
 use crate::setup::{KEEPS, LABEL, Lab, image, manifest, noise, said, unpack, with_lab};
@@ -19,7 +19,7 @@ async fn large(lab: &Lab<'_>) -> Image {
     let unique = lab.space.cluster.unique();
     let image = image(
         &lab.space.cluster,
-        &[vec![Entry::file("large", noise(SIZE, &unique))]],
+        &[vec![Entry::file("large", noise(&unique, SIZE))]],
     );
     let name = lab.push("app:1", &image);
     lab.pod("web", KEEPS, &name).await.expect("a pod");
@@ -177,12 +177,7 @@ async fn ctrl_c_leaves_nothing_in_the_cluster() {
         let output = ended(child).await;
         assert_eq!(output.status.code(), Some(130), "{}", said(&output));
         // It has said so to the cluster before it ended.
-        eventually("nothing is left", async || {
-            let left = lab.left().await?;
-            anyhow::ensure!(left.is_empty(), "{left:?}");
-            Ok(())
-        })
-        .await;
+        lab.nothing_is_left().await;
     })
     .await;
 }

@@ -7,13 +7,13 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use kip_e2e::image::{Config, Entry, Image, Layer, architecture};
+use kip_e2e::image::{Entry, Image, Layer};
 use kip_e2e::lab::cluster::repository;
+pub(crate) use kip_e2e::lab::sleeper::{container, noise};
 use kip_e2e::lab::space::within;
-use kip_e2e::lab::{Cluster, Space, eventually};
+use kip_e2e::lab::{Cluster, Space, eventually, sleeper};
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// What all objects of the plugin are labelled with.
@@ -180,18 +180,6 @@ impl Lab<'_> {
     }
 }
 
-/// A container that the Pod Security level `restricted` admits.
-pub(crate) fn container(name: &str, image: &str) -> Value {
-    json!({
-        "name": name, "image": image,
-        "resources": {"requests": {"cpu": "1m", "memory": "4Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": false, "runAsNonRoot": true, "runAsUser": 65532,
-            "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    })
-}
-
 /// An image that sleeps, with a layer of its program and these above it.
 pub(crate) fn image(cluster: &Cluster, layers: &[Vec<Entry>]) -> Image {
     above(&base(cluster), layers)
@@ -199,25 +187,15 @@ pub(crate) fn image(cluster: &Cluster, layers: &[Vec<Entry>]) -> Image {
 
 /// A layer with a program that sleeps. No other image has it: a node throws no layer away that another image still needs.
 pub(crate) fn base(cluster: &Cluster) -> Layer {
-    let program = std::fs::read(repository().join("bin/kip-sleep"));
-    let program = program.expect("make build makes bin/kip-sleep");
-    let unique = cluster.unique().into_bytes();
-    let entries = [
-        Entry::file("sleep", program).with_mode(0o555),
-        Entry::file("unique-base", unique),
-    ];
+    let unique = Entry::file("unique-base", cluster.unique().into_bytes());
+    let entries = [sleeper::program(), unique];
     Layer::new(&entries).expect("a layer")
 }
 
 /// An image that sleeps, of this layer and those above it.
 pub(crate) fn above(base: &Layer, layers: &[Vec<Entry>]) -> Image {
     let layers = layers.iter().map(|it| Layer::new(it).expect("a layer"));
-    let layers = std::iter::once(base.clone()).chain(layers).collect();
-    let config = Config {
-        entrypoint: vec!["/sleep".to_owned(), "24h".to_owned()],
-        ..Config::default()
-    };
-    Image::of(architecture(), layers, &config).expect("an image can be made")
+    sleeper::image(std::iter::once(base.clone()).chain(layers).collect())
 }
 
 /// An image that no other one is like.
@@ -226,21 +204,6 @@ pub(crate) fn small(cluster: &Cluster) -> Image {
         cluster,
         &[vec![Entry::file("unique", cluster.unique().into_bytes())]],
     )
-}
-
-/// Bytes that no algorithm makes smaller, by xorshift.
-pub(crate) fn noise(size: usize, salt: &str) -> Vec<u8> {
-    let seed = Sha256::digest(salt);
-    let mut state = u64::from_le_bytes(seed[..8].try_into().expect("8 bytes")) | 1;
-    let mut bytes = Vec::with_capacity(size + 8);
-    while bytes.len() < size {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(size);
-    bytes
 }
 
 /// All that it printed.

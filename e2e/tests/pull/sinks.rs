@@ -24,7 +24,7 @@ fn two_layers(lab: &Lab<'_>) -> Image {
     let unique = lab.space.cluster.unique();
     image(
         &lab.space.cluster,
-        &[vec![Entry::file("unique", noise(100_000, &unique))]],
+        &[vec![Entry::file("unique", noise(&unique, 100_000))]],
     )
 }
 

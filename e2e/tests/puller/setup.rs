@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Config, Entry, Image, Index, Layer, architecture};
 use kip_e2e::lab::cluster::repository;
+use kip_e2e::lab::sleeper::noise;
 use kip_e2e::lab::space::container_status;
 use kip_e2e::lab::{Cluster, Daemon, Release, Space, eventually};
 use kip_e2e::samples::{self, Edition};
@@ -125,22 +126,6 @@ pub(crate) fn push_samples(cluster: &Cluster) -> Entries {
         .iter()
         .map(|image| (image.name.to_owned(), image.reference()))
         .collect()
-}
-
-/// Bytes that do not compress, the same for the same seed.
-fn noise(seed: &str, length: usize) -> Vec<u8> {
-    let mut state = seed.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |state, byte| {
-        (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }
 
 /// The list as the setting `IMAGES` has it.

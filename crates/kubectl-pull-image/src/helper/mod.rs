@@ -68,7 +68,7 @@ impl Running {
         self.ask().await?;
         let made = tokio::select! {
             made = self.make(agent, timeout) => made,
-            name = interrupted() => Err(failure(Status::Interrupted, format!("interrupted by {name}"))),
+            error = interrupted() => Err(error),
         };
         if let Err(error) = made {
             // Why it did not start is what counts.
@@ -171,18 +171,19 @@ impl Running {
     }
 }
 
-/// Waits for Ctrl-C and the other ways to be asked to end.
-pub async fn interrupted() -> &'static str {
+/// Waits for Ctrl-C and the other ways to be asked to end. Gives the failure that it is.
+pub async fn interrupted() -> anyhow::Error {
     use tokio::signal::unix::{SignalKind, signal};
     let kinds = [SignalKind::terminate(), SignalKind::hangup()].map(signal);
     let [Ok(mut terminate), Ok(mut hangup)] = kinds else {
         return std::future::pending().await;
     };
-    tokio::select! {
+    let name = tokio::select! {
         _ = tokio::signal::ctrl_c() => "Ctrl-C",
         _ = terminate.recv() => "SIGTERM",
         _ = hangup.recv() => "SIGHUP",
-    }
+    };
+    failure(Status::Interrupted, format!("interrupted by {name}"))
 }
 
 fn is_forbidden(error: &kube::Error) -> bool {
