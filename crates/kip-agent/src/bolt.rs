@@ -335,7 +335,7 @@ fn u64_at(bytes: &[u8], at: usize) -> io::Result<u64> {
 }
 
 /// FNV-1a, the check of a state.
-fn fnv(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
     let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }

@@ -10,21 +10,29 @@
 //! ```
 //! Numbers are little-endian. `size` is that of the bytes, `wire size` of what is sent; they differ where `coding` is 1 (zstd).
 
-use std::io::{self, BufRead, Read as _, Write};
+mod frames;
+
+use std::io::{self, BufRead, Read as _};
 
 use serde::{Deserialize, Serialize};
 
-/// The version of this protocol; both sides are built together, and refuse each other where it differs.
-pub const VERSION: u32 = 1;
+pub use frames::{Coding, HEADER, Header, Kind, check, write_plain};
+
+/// The version of this protocol: what a [`Request::Ping`] is answered with. A client brings the agent that it was built with;
+/// where it may be another one, it asks first.
+pub const VERSION: u32 = 2;
 
 /// The most bytes that a frame has, before and after compression.
 pub const MAX_FRAME: usize = 1 << 20;
+
+/// The most bytes that a request has, with the end of its line.
+pub const MAX_REQUEST: usize = MAX_FRAME;
 
 /// What the client asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// An answer, so that both sides know that the other one is there.
+    /// [`VERSION`] as a number, so that both sides know that the other one is there, and which one it is.
     Ping {},
     /// The images that the node has: [`Listing`].
     List {},
@@ -37,8 +45,8 @@ pub enum Request {
     Rebuild {
         /// The layer.
         layer: Layer,
-        /// When the image's history says that its layers were made, in seconds since 1970. For marks of deletion, which have no
-        /// time of their own on a disk.
+        /// When the image's history says that its layers were made, in seconds since 1970, the likeliest first: they are tried in
+        /// this order, and only the first 64 of them. For marks of deletion, which have no time of their own on a disk.
         created: Vec<i64>,
     },
     /// Bytes: data frames, then an end.
@@ -70,6 +78,9 @@ pub struct Wanted {
 pub struct Listing {
     /// By name.
     pub images: Vec<Listed>,
+    /// What could not be read, in words: of images, which are listed as far as they are known, and of whole stores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// An image in a [`Listing`].
@@ -100,6 +111,8 @@ pub enum StoreKind {
     Docker,
     /// containers/storage: CRI-O, podman, buildah.
     ContainersStorage,
+    /// None: one image's merged root file system.
+    Flat,
 }
 
 /// An image and where its parts are.
@@ -192,6 +205,13 @@ pub struct Rebuilt {
     pub is_proven: bool,
     /// How many different tars were tried.
     pub tried: usize,
+    /// How many files and folders the tar lacks, as they could not be read. Never any but of a [`StoreKind::Flat`] that was told to
+    /// leave them out. A folder counts as one, and is there without what is in it.
+    #[serde(default)]
+    pub left_out: usize,
+    /// The first of these: absolute paths in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
 }
 
 /// What is read.
@@ -227,163 +247,63 @@ pub struct Profile {
     pub whiteout_time: i64,
 }
 
-/// The kinds of frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// An answer in JSON; it ends the request.
-    Answer,
-    /// Some of the bytes.
-    Data,
-    /// There are no more. It ends the request.
-    End,
-    /// What went wrong, as text. It ends the request.
-    Error,
-    /// Nothing: the agent is at work.
-    Working,
-}
-
-impl Kind {
-    const ALL: [(Self, u8); 5] = [
-        (Self::Answer, b'A'),
-        (Self::Data, b'D'),
-        (Self::End, b'E'),
-        (Self::Error, b'X'),
-        (Self::Working, b'W'),
-    ];
-
-    fn to_byte(self) -> u8 {
-        let found = Self::ALL.iter().find(|(kind, _)| *kind == self);
-        found.map_or(0, |(_, byte)| *byte)
-    }
-
-    fn of_byte(byte: u8) -> Option<Self> {
-        let found = Self::ALL.iter().find(|(_, known)| *known == byte);
-        found.map(|(kind, _)| *kind)
-    }
-}
-
-/// How a frame's bytes are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    /// As they are.
-    Plain,
-    /// As one zstd frame.
-    Zstd,
-}
-
-/// What is before the bytes of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
-    /// What it is.
-    pub kind: Kind,
-    /// How its bytes are sent.
-    pub coding: Coding,
-    /// Bytes, uncompressed; at most [`MAX_FRAME`].
-    pub size: u32,
-    /// Bytes as they are sent; at most [`MAX_FRAME`].
-    pub wire_size: u32,
-    /// The check of the uncompressed bytes.
-    pub crc: u32,
-}
-
-/// A header's bytes.
-pub const HEADER: usize = 16;
-
-impl Header {
-    /// As it is sent.
-    pub fn to_bytes(self) -> [u8; HEADER] {
-        let mut bytes = [0; HEADER];
-        bytes[0] = self.kind.to_byte();
-        bytes[1] = u8::from(self.coding == Coding::Zstd);
-        bytes[4..8].copy_from_slice(&self.size.to_le_bytes());
-        bytes[8..12].copy_from_slice(&self.wire_size.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.crc.to_le_bytes());
-        bytes
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When it is none: what was received is not from an agent, or not whole.
-    pub fn parse(bytes: [u8; HEADER]) -> io::Result<Self> {
-        let number = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        let coding = match bytes[1] {
-            0 => Some(Coding::Plain),
-            1 => Some(Coding::Zstd),
-            _ => None,
-        };
-        let header = Kind::of_byte(bytes[0])
-            .zip(coding)
-            .map(|(kind, coding)| Self {
-                kind,
-                coding,
-                size: number(4),
-                wire_size: number(8),
-                crc: number(12),
-            });
-        let fits = |it: &Self| {
-            let longest = it.size.max(it.wire_size) as usize;
-            let is_same = it.coding != Coding::Plain || it.size == it.wire_size;
-            longest <= MAX_FRAME && bytes[2..4] == [0, 0] && is_same
-        };
-        header.filter(fits).ok_or_else(|| {
-            let text = String::from_utf8_lossy(&bytes);
-            let what = format!("what was received is no answer of the agent: {text:?}");
-            io::Error::new(io::ErrorKind::InvalidData, what)
-        })
-    }
-}
-
-/// Whether the bytes are those that the header speaks of.
-///
-/// # Errors
-/// When their number or their check is another one.
-pub fn check(header: &Header, bytes: &[u8]) -> io::Result<()> {
-    if bytes.len() == header.size as usize && crc32fast::hash(bytes) == header.crc {
-        return Ok(());
-    }
-    let what = "what was received is damaged";
-    Err(io::Error::new(io::ErrorKind::InvalidData, what))
-}
-
-/// Writes a frame that is not compressed.
-///
-/// # Errors
-/// The writer's, and when there are more than [`MAX_FRAME`] bytes.
-pub fn write_plain(out: &mut impl Write, kind: Kind, bytes: &[u8]) -> io::Result<()> {
-    let size = u32::try_from(bytes.len())
-        .ok()
-        .filter(|it| *it as usize <= MAX_FRAME);
-    let size = size.ok_or_else(|| io::Error::other("a frame that is too long"))?;
-    let header = Header {
-        kind,
-        coding: Coding::Plain,
-        size,
-        wire_size: size,
-        crc: crc32fast::hash(bytes),
-    };
-    out.write_all(&header.to_bytes())?;
-    out.write_all(bytes)
-}
-
 /// Reads the next request; `None` at the end.
 ///
 /// # Errors
-/// The reader's, and when the line is no request.
+/// The reader's, and when the line is no request, or has more than [`MAX_REQUEST`] bytes.
 pub fn read_request(input: &mut impl BufRead) -> io::Result<Option<Request>> {
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut line = Vec::new();
     input
         .by_ref()
-        .take(MAX_FRAME as u64)
+        .take(MAX_REQUEST as u64 + 1)
         .read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
+    if line.len() > MAX_REQUEST {
+        return Err(invalid(format!(
+            "a request of more than {MAX_REQUEST} bytes"
+        )));
+    }
     let request = serde_json::from_slice(&line).map_err(|error| {
-        let what = format!("no request: {error}: {:?}", String::from_utf8_lossy(&line));
-        io::Error::new(io::ErrorKind::InvalidData, what)
+        let begin = String::from_utf8_lossy(&line[..line.len().min(200)]);
+        invalid(format!("no request: {error}: {begin:?}"))
     })?;
     Ok(Some(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_too_long_is_told_and_the_longest_is_read() {
+        let name = |size| Request::Find {
+            wanted: Wanted {
+                digest: None,
+                name: Some("x".repeat(size)),
+            },
+        };
+        let line = |request: &Request| [&serde_json::to_vec(request).unwrap(), &b"\n"[..]].concat();
+        let longest = name(MAX_REQUEST - line(&name(0)).len());
+        let mut input = line(&longest);
+        assert_eq!(input.len(), MAX_REQUEST);
+        input.extend(line(&Request::List {}));
+        let mut input = input.as_slice();
+        assert_eq!(read_request(&mut input).unwrap(), Some(longest));
+        assert_eq!(read_request(&mut input).unwrap(), Some(Request::List {}));
+        assert_eq!(read_request(&mut input).unwrap(), None);
+        let too_long = line(&name(MAX_REQUEST));
+        let error = read_request(&mut too_long.as_slice()).unwrap_err();
+        assert_eq!(error.to_string(), "a request of more than 1048576 bytes");
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_with_its_begin() {
+        let line = [b"{\"list\"", "y".repeat(5000).as_bytes()].concat();
+        let error = read_request(&mut line.as_slice()).unwrap_err().to_string();
+        assert!(error.starts_with("no request: ") && error.len() < 400);
+        assert!(error.contains(r#"{\"list\"yyy"#), "{error}");
+    }
 }

@@ -3,10 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::store::Store;
+use crate::protocol::{Image, Listed, Part, StoreKind, Wanted};
 use crate::store::containerd::Containerd;
 use crate::store::containers_storage::ContainersStorage;
 use crate::store::docker::Docker;
+use crate::store::{Looking, Pieces, Store};
 
 /// Where distributions have the root of containerd: kubeadm, EKS, GKE, AKS, kind; k3s; RKE2; k0s; microk8s.
 const CONTAINERD: &[&str] = &[
@@ -31,32 +32,69 @@ struct Roots {
     containers_storage: Vec<PathBuf>,
 }
 
-/// All stores that are on the node, that of this container's own image first.
+/// All stores that are on the node, that of this container's own image first. One that cannot be opened hides none of the others: it
+/// tells so when it is looked at.
 ///
 /// `host` is where the node's folders are mounted: its `/var` at `HOST/var`.
 ///
 /// # Errors
-/// When there is none, with where it was looked for.
+/// When there is none, with where it was looked for, or why those that are there cannot be opened.
 pub fn stores(host: &Path) -> io::Result<Vec<Box<dyn Store>>> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut search = Search {
         host,
         tried: Vec::new(),
         found: Vec::new(),
+        closed: Vec::new(),
     };
-    search.all(own_roots(&mounts))?;
+    search.all(own_roots(&mounts));
     search.all(Roots {
         containerd: CONTAINERD.iter().map(PathBuf::from).collect(),
         docker: DOCKER.iter().map(PathBuf::from).collect(),
         containers_storage: CONTAINERS_STORAGE.iter().map(PathBuf::from).collect(),
-    })?;
+    });
     if search.found.is_empty() {
+        if let Some(closed) = search.closed.first() {
+            return Err(closed.error());
+        }
         let tried = search.tried.iter().map(|root| root.display().to_string());
         let tried = tried.collect::<Vec<_>>().join(", ");
         let what = format!("no container runtime's images are at {tried}");
         return Err(io::Error::new(io::ErrorKind::NotFound, what));
     }
+    let closed = search.closed.into_iter().map(|it| Box::new(it) as _);
+    search.found.extend(closed);
     Ok(search.found)
+}
+
+/// A store that cannot be opened.
+struct Closed {
+    kind: StoreKind,
+    error: io::Error,
+}
+
+impl Closed {
+    fn error(&self) -> io::Error {
+        io::Error::new(self.error.kind(), self.error.to_string())
+    }
+}
+
+impl Store for Closed {
+    fn kind(&self) -> StoreKind {
+        self.kind
+    }
+
+    fn list(&self, _: &mut Looking<'_>) -> io::Result<Vec<Listed>> {
+        Err(self.error())
+    }
+
+    fn find(&self, _: &Wanted, _: &mut Looking<'_>) -> io::Result<Option<Image>> {
+        Err(self.error())
+    }
+
+    fn pieces(&self, _: &Part) -> io::Result<Option<Pieces>> {
+        Ok(None)
+    }
 }
 
 /// What was looked at, and what was there.
@@ -64,32 +102,36 @@ struct Search<'a> {
     host: &'a Path,
     tried: Vec<PathBuf>,
     found: Vec<Box<dyn Store>>,
+    closed: Vec<Closed>,
 }
 
 impl Search<'_> {
-    fn all(&mut self, roots: Roots) -> io::Result<()> {
-        self.each(roots.containerd, |root| Ok(Containerd::below(root)))?;
-        self.each(roots.docker, Docker::open)?;
-        self.each(roots.containers_storage, |root| {
-            ContainersStorage::open(root, &[])
-        })
+    fn all(&mut self, roots: Roots) {
+        self.each(StoreKind::Containerd, roots.containerd, |root| {
+            Ok(Containerd::below(root))
+        });
+        self.each(StoreKind::Docker, roots.docker, Docker::open);
+        let open = |root: &_| ContainersStorage::open(root, &[]);
+        self.each(StoreKind::ContainersStorage, roots.containers_storage, open);
     }
 
     fn each<S: Store + 'static>(
         &mut self,
+        kind: StoreKind,
         roots: Vec<PathBuf>,
         open: impl Fn(&Path) -> io::Result<Option<S>>,
-    ) -> io::Result<()> {
+    ) {
         for root in roots {
             if self.tried.contains(&root) {
                 continue;
             }
-            if let Some(store) = open(&below(self.host, &root))? {
-                self.found.push(Box::new(store));
+            match open(&below(self.host, &root)) {
+                Ok(Some(store)) => self.found.push(Box::new(store)),
+                Ok(None) => {}
+                Err(error) => self.closed.push(Closed { kind, error }),
             }
             self.tried.push(root);
         }
-        Ok(())
     }
 }
 
@@ -165,5 +207,26 @@ mod tests {
             below(Path::new("/host"), Path::new("/var/lib/x")),
             Path::new("/host/var/lib/x")
         );
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_opened_hides_no_other() {
+        let host = tempfile::tempdir().unwrap();
+        let lib = host.path().join("var/lib");
+        std::fs::create_dir_all(&lib).unwrap();
+        let error = stores(host.path()).err().unwrap().to_string();
+        assert!(error.contains("/var/lib/docker"), "{error}");
+        std::os::unix::fs::symlink("docker", lib.join("docker")).unwrap();
+        let closed = stores(host.path()).err().unwrap().to_string();
+        assert!(closed.contains("/var/lib/docker/image"), "{closed}");
+        std::fs::create_dir_all(lib.join("containers/storage/overlay-layers")).unwrap();
+        let stores = stores(host.path()).unwrap();
+        let kinds: Vec<_> = stores.iter().map(|store| store.kind()).collect();
+        assert_eq!(kinds, [StoreKind::ContainersStorage, StoreKind::Docker]);
+        let working = &mut || Ok(());
+        let mut looking = Looking::new(working);
+        assert!(stores[0].list(&mut looking).unwrap().is_empty());
+        let error = stores[1].list(&mut looking).unwrap_err();
+        assert_eq!(error.to_string(), closed);
     }
 }

@@ -1,20 +1,24 @@
 //! Answers requests, one after the other, over standard input and output.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead, Read as _, Write};
 use std::time::{Duration, Instant};
 
 use crate::pieces::Joined;
 use crate::protocol::{
-    Coding, Header, Kind, Layer, Listing, MAX_FRAME, Part, Rebuilt, Request, Wanted, read_request,
-    write_plain,
+    Coding, Header, Image, Kind, Layer, Listing, MAX_FRAME, Part, Rebuilt, Request, VERSION,
+    Wanted, read_request, write_plain,
 };
-use crate::store::{Pieces, Store};
+use crate::store::{Looking, Pieces, Store};
 
 /// The bytes of a data frame, before compression.
 const FRAME: usize = 256 << 10;
 
 /// How many frames are sent plain after one that did not become smaller.
 const PATIENCE: u32 = 16;
+
+/// How many problems are told where an image is not found.
+const TOLD: usize = 5;
 
 /// zstd's level: the fastest that still halves programs.
 const LEVEL: i32 = 1;
@@ -106,22 +110,14 @@ fn answer<W: Write>(
     output: &mut Output<'_, W>,
 ) -> Result<(), Failure> {
     match request {
-        Request::Ping {} => output.json(&()),
+        Request::Ping {} => output.json(&VERSION),
         Request::List {} => {
-            let mut images = Vec::new();
-            for store in stores {
-                images.extend(store.list()?);
-            }
-            images.sort();
-            output.json(&Listing { images })
+            let listing = list(stores, output)?;
+            output.json(&listing)
         }
         Request::Find { wanted } => {
-            for store in stores {
-                if let Some(image) = store.find(&wanted)? {
-                    return output.json(&image);
-                }
-            }
-            Err(not_found(&wanted).into())
+            let image = find(stores, &wanted, output)?;
+            output.json(&image)
         }
         Request::Rebuild { layer, created } => {
             let rebuilt = rebuild(stores, &layer, &created, output)?;
@@ -144,13 +140,52 @@ fn answer<W: Write>(
     }
 }
 
-fn not_found(wanted: &Wanted) -> io::Error {
+fn list<W: Write>(stores: &[Box<dyn Store>], output: &mut Output<'_, W>) -> io::Result<Listing> {
+    let working = &mut || output.working();
+    let mut looking = Looking::new(working);
+    let mut images = Vec::new();
+    for store in stores {
+        let listed = store.list(&mut looking);
+        images.extend(looking.note("", listed)?.unwrap_or_default());
+    }
+    images.sort();
+    Ok(Listing {
+        images,
+        problems: looking.into_problems(),
+    })
+}
+
+fn find<W: Write>(
+    stores: &[Box<dyn Store>],
+    wanted: &Wanted,
+    output: &mut Output<'_, W>,
+) -> io::Result<Image> {
+    let working = &mut || output.working();
+    let mut looking = Looking::new(working);
+    for store in stores {
+        let found = store.find(wanted, &mut looking);
+        if let Some(image) = looking.note("", found)?.flatten() {
+            return Ok(image);
+        }
+    }
+    Err(not_found(wanted, &looking.into_problems()))
+}
+
+/// That the image is not there, and why it may be nevertheless.
+fn not_found(wanted: &Wanted, problems: &[String]) -> io::Error {
     let what = wanted.digest.as_ref().or(wanted.name.as_ref());
     let what = what.map_or("what has no name and no digest", String::as_str);
-    io::Error::new(
-        io::ErrorKind::NotFound,
-        format!("the node has no image {what}"),
-    )
+    let mut text = format!("the node has no image {what}");
+    if !problems.is_empty() {
+        let told = &problems[..problems.len().min(TOLD)];
+        text += "; this could not be read: ";
+        text += &told.join("; ");
+        let more = problems.len() - told.len();
+        if more > 0 {
+            let _ = write!(text, "; and {more} more");
+        }
+    }
+    io::Error::new(io::ErrorKind::NotFound, text)
 }
 
 fn rebuild<W: Write>(
@@ -158,18 +193,32 @@ fn rebuild<W: Write>(
     layer: &Layer,
     created: &[i64],
     output: &mut Output<'_, W>,
-) -> Result<Rebuilt, Failure> {
+) -> io::Result<Rebuilt> {
+    let found = first(stores, |store| {
+        store.rebuild(layer, created, &mut || output.working())
+    });
+    let gone = || {
+        let chain_id = &layer.chain_id;
+        let what = format!("the files of the layer {chain_id} are not on the node any more");
+        io::Error::new(io::ErrorKind::NotFound, what)
+    };
+    found?.ok_or_else(gone)
+}
+
+/// What the first store gives that has it. One that cannot be read counts where no other has it.
+fn first<T>(
+    stores: &[Box<dyn Store>],
+    mut get: impl FnMut(&dyn Store) -> io::Result<Option<T>>,
+) -> io::Result<Option<T>> {
+    let mut damaged = None;
     for store in stores {
-        let working = &mut || output.working();
-        if let Some(rebuilt) = store.rebuild(layer, created, working)? {
-            return Ok(rebuilt);
+        match get(&**store) {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {}
+            Err(error) => drop(damaged.get_or_insert(error)),
         }
     }
-    let what = format!(
-        "the files of the layer {} are not on the node any more",
-        layer.chain_id
-    );
-    Err(io::Error::new(io::ErrorKind::NotFound, what).into())
+    damaged.map_or(Ok(None), Err)
 }
 
 fn send<W: Write>(
@@ -208,12 +257,8 @@ impl Last {
         {
             return Ok(Some(stream));
         }
-        for store in stores {
-            if let Some(pieces) = store.pieces(part)? {
-                return Ok(Some(Joined::from_offset(pieces, offset)));
-            }
-        }
-        Ok(None)
+        let pieces = first(stores, |store| store.pieces(part))?;
+        Ok(pieces.map(|pieces| Joined::from_offset(pieces, offset)))
     }
 
     fn keep(&mut self, part: Part, stream: Joined<Pieces>) {
@@ -301,68 +346,4 @@ fn fill(reader: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
-
-    use super::*;
-    use crate::pieces::Piece;
-    use crate::protocol::{Image, Listed, StoreKind};
-
-    /// A store that counts how often something is opened.
-    struct Counting(Rc<Cell<usize>>);
-
-    impl Store for Counting {
-        fn kind(&self) -> StoreKind {
-            StoreKind::Docker
-        }
-
-        fn list(&self) -> io::Result<Vec<Listed>> {
-            Ok(Vec::new())
-        }
-
-        fn find(&self, _: &Wanted) -> io::Result<Option<Image>> {
-            Ok(None)
-        }
-
-        fn pieces(&self, part: &Part) -> io::Result<Option<Pieces>> {
-            self.0.set(self.0.get() + 1);
-            let Part::TarSplit { chain_id } = part else {
-                return Ok(None);
-            };
-            let texts = [chain_id.clone(), "cdef".to_owned(), "gh".to_owned()];
-            let pieces = texts.map(|text| Ok(Piece::Bytes(text.into_bytes())));
-            let lost = Err(io::Error::other("lost"));
-            Ok(Some(Box::new(pieces.into_iter().chain([lost]))))
-        }
-    }
-
-    #[test]
-    fn what_is_read_in_a_row_is_opened_once() {
-        let opened = Rc::new(Cell::new(0));
-        let stores: [Box<dyn Store>; 1] = [Box::new(Counting(opened.clone()))];
-        let mut last = Last::default();
-        let mut check = |chain_id: &str, offset, length, expected: &str, times| {
-            let part = Part::TarSplit {
-                chain_id: chain_id.to_owned(),
-            };
-            let mut stream = last.take(&stores, &part, offset).unwrap().unwrap();
-            let mut text = String::new();
-            match stream.by_ref().take(length).read_to_string(&mut text) {
-                Ok(_) => last.keep(part, stream),
-                Err(error) => text = error.to_string(),
-            }
-            assert_eq!((text.as_str(), opened.get()), (expected, times));
-        };
-        check("ab", 0, 3, "abc", 1);
-        check("ab", 3, 1, "d", 1);
-        // Another connection has read what is between.
-        check("ab", 5, 2, "fg", 1);
-        check("ab", 1, 2, "bc", 2);
-        check("AB", 3, 2, "de", 3);
-        check("AB", 5, 4, "lost", 3);
-        // What has failed is not gone on with.
-        check("AB", 6, 2, "gh", 4);
-        check("AB", 8, 0, "", 4);
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, write::GzEncoder};
-use kip_agent::protocol::{Image, Listed, Part, Profile, Request, StoreKind, Wanted};
+use kip_agent::protocol::{Part, Profile, Request, StoreKind};
 use kip_agent::serve::serve;
 use kip_agent::store::{Pieces, Store};
 use kip_agent::{rebuild, tar_split};
@@ -58,14 +58,6 @@ impl Layer {
 impl Store for Layer {
     fn kind(&self) -> StoreKind {
         StoreKind::Docker
-    }
-
-    fn list(&self) -> io::Result<Vec<Listed>> {
-        Ok(Vec::new())
-    }
-
-    fn find(&self, _wanted: &Wanted) -> io::Result<Option<Image>> {
-        Ok(None)
     }
 
     fn pieces(&self, part: &Part) -> io::Result<Option<Pieces>> {

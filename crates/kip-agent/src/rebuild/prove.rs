@@ -189,7 +189,7 @@ fn times(form: &Form, created: &[i64]) -> Vec<i64> {
         Time::Near | Time::Epoch => return vec![0],
     };
     let mut times = vec![0];
-    // The likeliest come first.
+    // In the order in which they came: the likeliest first.
     let created = &created[..created.len().min(MOMENTS)];
     for step in steps {
         for time in created {
@@ -351,6 +351,8 @@ fn finish(group: Group) -> Option<Rebuilt> {
         size: group.size,
         is_proven: false,
         tried: 0,
+        left_out: 0,
+        examples: Vec::new(),
     })
 }
 

@@ -149,6 +149,22 @@ fn more_times_are_tried_than_fit_side_by_side() {
 }
 
 #[test]
+fn the_times_that_come_first_are_tried_whatever_they_are() {
+    let folder = layer();
+    let latest_first: Vec<i64> = (1..=100).rev().map(|it| it * 1000).collect();
+    for (time, is_proven) in [(100_000, true), (37_000, true), (36_000, false)] {
+        let tar = read(folder.path(), "containerd", time, 0);
+        // Enough for all times of the first form.
+        let limits = Limits {
+            bytes: 2 << 20,
+            ..LIMITS
+        };
+        let rebuilt = proven(folder.path(), &digest(&tar), &latest_first, limits);
+        assert_eq!(rebuilt.is_proven, is_proven, "{time}");
+    }
+}
+
+#[test]
 fn a_search_ends_when_it_has_cost_too_much() {
     let folder = layer();
     let limits = |bytes| Limits {

@@ -4,6 +4,7 @@ pub mod containerd;
 pub mod containers_storage;
 pub mod docker;
 mod files;
+mod looking;
 mod names;
 #[cfg(test)]
 mod testing;
@@ -13,6 +14,7 @@ use std::io;
 
 use crate::pieces::Piece;
 use crate::protocol::{Image, Layer, Listed, Part, Rebuilt, StoreKind, Wanted};
+pub use looking::Looking;
 
 /// The parts of a stream, one after the other.
 pub type Pieces = Box<dyn Iterator<Item = io::Result<Piece>>>;
@@ -22,17 +24,21 @@ pub trait Store {
     /// Whose it is.
     fn kind(&self) -> StoreKind;
 
-    /// All of its images, in no order.
+    /// All of its images, in no order. One that is damaged is among them, as far as it is known, and noted.
     ///
     /// # Errors
-    /// When what is on the disk cannot be read.
-    fn list(&self) -> io::Result<Vec<Listed>>;
+    /// When nothing of what is on the disk can be read; when nobody waits any more.
+    fn list(&self, _looking: &mut Looking<'_>) -> io::Result<Vec<Listed>> {
+        Ok(Vec::new())
+    }
 
-    /// The image, where this store has it.
+    /// The image, where this store has it. What is damaged is noted, and is not it.
     ///
     /// # Errors
-    /// When what is on the disk cannot be read, or is not what the runtime writes.
-    fn find(&self, wanted: &Wanted) -> io::Result<Option<Image>>;
+    /// When what is on the disk cannot be read, or is not what the runtime writes; when nobody waits any more.
+    fn find(&self, _wanted: &Wanted, _looking: &mut Looking<'_>) -> io::Result<Option<Image>> {
+        Ok(None)
+    }
 
     /// The bytes of a part, where this store has it. They are the same at each call.
     ///

@@ -7,11 +7,13 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, write::GzEncoder};
+use serde_json::{Map, Value};
 
 use crate::documents::sha256;
 use crate::pieces::Joined;
+use crate::protocol::{Image, Listed, Wanted};
 
-use super::Pieces;
+use super::{Looking, Pieces, Store};
 
 /// A layer's tar.
 pub(super) struct Tar {
@@ -81,6 +83,36 @@ pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) {
     std::fs::write(path, content).unwrap();
 }
 
+/// The image in the store, and what could not be read.
+pub(super) fn find(
+    store: &dyn Store,
+    digest: Option<&str>,
+    name: Option<&str>,
+) -> (Option<Image>, Vec<String>) {
+    let wanted = Wanted {
+        digest: digest.map(str::to_owned),
+        name: name.map(str::to_owned),
+    };
+    let working = &mut || Ok(());
+    let mut looking = Looking::new(working);
+    let found = store.find(&wanted, &mut looking).unwrap();
+    (found, looking.into_problems())
+}
+
+/// The images in the store, and what could not be read.
+pub(super) fn list(store: &dyn Store) -> (Vec<Listed>, Vec<String>) {
+    let mut beats = 0;
+    let working = &mut || {
+        beats += 1;
+        Ok(())
+    };
+    let mut looking = Looking::new(working);
+    let listed = store.list(&mut looking).unwrap();
+    let problems = looking.into_problems();
+    assert!(beats >= listed.len().min(1), "it says that it works");
+    (listed, problems)
+}
+
 /// All bytes of the pieces.
 pub(super) fn read(pieces: Pieces) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -88,4 +120,52 @@ pub(super) fn read(pieces: Pieces) -> Vec<u8> {
         .read_to_end(&mut bytes)
         .unwrap();
     bytes
+}
+
+/// A bolt database of one page with these buckets and values.
+pub(super) fn bolt(top: &Map<String, Value>) -> Vec<u8> {
+    const PAGE: usize = 1 << 16;
+    let mut bytes = Vec::new();
+    for number in 0..2_u64 {
+        let mut meta = Vec::new();
+        for word in [0xED0C_DAED_u32, 2, 1 << 16, 0] {
+            meta.extend(word.to_ne_bytes());
+        }
+        // The root's page, its sequence, the pages that are free and that there are, the transaction.
+        for word in [3, 0, 2, 4, number] {
+            meta.extend(word.to_ne_bytes());
+        }
+        let check = crate::bolt::fnv(&meta);
+        meta.extend(check.to_ne_bytes());
+        bytes.extend([0; 16]);
+        bytes.extend(meta);
+        bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
+    }
+    bytes.resize(3 * PAGE, 0);
+    bytes.extend(leaf(3, top));
+    assert!(bytes.len() <= 4 * PAGE);
+    bytes.resize(4 * PAGE, 0);
+    bytes
+}
+
+fn leaf(number: u64, bucket: &Map<String, Value>) -> Vec<u8> {
+    let count = u16::try_from(bucket.len()).unwrap();
+    let mut page = number.to_ne_bytes().to_vec();
+    page.extend(2_u16.to_ne_bytes());
+    page.extend(count.to_ne_bytes());
+    page.extend([0; 4]);
+    let mut content = Vec::new();
+    for (at, (key, value)) in bucket.iter().enumerate() {
+        let (flags, value) = match value {
+            Value::Object(below) => (1, [vec![0; 16], leaf(0, below)].concat()),
+            other => (0, other.as_str().unwrap().as_bytes().to_vec()),
+        };
+        let start = (bucket.len() - at) * 16 + content.len();
+        for word in [flags, start, key.len(), value.len()] {
+            page.extend(u32::try_from(word).unwrap().to_ne_bytes());
+        }
+        content.extend(key.as_bytes());
+        content.extend(value);
+    }
+    [page, content].concat()
 }

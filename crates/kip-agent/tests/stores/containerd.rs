@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::registry::Registry;
 use crate::tools::{Daemon, Storage, run, succeeds};
-use crate::{build, check_names, find, read_whole};
+use crate::{build, check_names, find, list, read_whole};
 
 /// It neither serves kubelet nor touches what another containerd has outside its root.
 const DISABLED: &str = r#"["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
@@ -167,7 +167,7 @@ fn check_beside_writing(runtime: &Runtime, store: &dyn Store, image: &Image, nam
             let found = find(store, None, Some(name)).unwrap();
             assert_eq!(found.layers, image.layers);
             // All of its names mean one image.
-            let listed = store.list().unwrap();
+            let listed = list(store);
             assert!(listed.len() == 1 && listed[0].names.iter().any(|it| it == name));
             asked += 1;
         }
@@ -222,7 +222,7 @@ fn containerd_has_blobs_or_the_files_to_make_them_again() {
             runtime.remove(name);
         }
         assert!(find(&store, None, Some(&name)).is_none());
-        assert!(store.list().unwrap().is_empty());
+        assert!(list(&store).is_empty());
 
         // Pulled by an index, unpacked by the snapshotter that nodes have.
         runtime.pull("overlayfs", &remote);

@@ -17,10 +17,10 @@ use std::path::Path;
 
 use kip_agent::documents::sha256;
 use kip_agent::pieces::Joined;
-use kip_agent::protocol::{Image, Kept, Part, Wanted};
-use kip_agent::store::Store;
+use kip_agent::protocol::{Image, Kept, Listed, Part, Wanted};
 use kip_agent::store::containers_storage::ContainersStorage;
 use kip_agent::store::docker::Docker;
+use kip_agent::store::{Looking, Store};
 use tools::{Dockerd, Storage, run};
 
 fn find(store: &dyn Store, digest: Option<&str>, name: Option<&str>) -> Option<Image> {
@@ -28,7 +28,20 @@ fn find(store: &dyn Store, digest: Option<&str>, name: Option<&str>) -> Option<I
         digest: digest.map(str::to_owned),
         name: name.map(str::to_owned),
     };
-    store.find(&wanted).unwrap()
+    let working = &mut || Ok(());
+    let mut looking = Looking::new(working);
+    let found = store.find(&wanted, &mut looking).unwrap();
+    assert_eq!(looking.into_problems(), [""; 0]);
+    found
+}
+
+/// All of its images, none of which is damaged.
+fn list(store: &dyn Store) -> Vec<Listed> {
+    let working = &mut || Ok(());
+    let mut looking = Looking::new(working);
+    let listed = store.list(&mut looking).unwrap();
+    assert_eq!(looking.into_problems(), [""; 0]);
+    listed
 }
 
 /// The part's bytes from an offset on, `most` of them.
@@ -76,9 +89,9 @@ fn check_layers(store: &dyn Store, image: &Image) -> BTreeMap<String, Vec<u8>> {
 /// The image is listed once under its name, with so many blobs, and is the same by each of its names. Gives the size that is listed.
 fn check_names(store: &dyn Store, image: &Image, name: &str, digest: &str, blobs: usize) -> u64 {
     let id = &image.config.digest;
-    let listed = store.list().unwrap();
+    let listed = list(store);
     let named = |it: &&_| {
-        let listed: &kip_agent::protocol::Listed = it;
+        let listed: &Listed = it;
         listed.names.iter().any(|it| it == name)
     };
     let of_name: Vec<_> = listed.iter().filter(named).collect();

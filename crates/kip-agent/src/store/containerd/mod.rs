@@ -3,7 +3,7 @@
 mod content;
 mod metadata;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::pieces::Piece;
 use crate::protocol::{Image, Kept, Layer, Listed, Part, Profile, Rebuilt, StoreKind, Wanted};
 use crate::rebuild;
 
-use super::{Pieces, Store};
+use super::{Looking, Pieces, Store};
 use content::Content;
 use metadata::{Metadata, Named, Snapshots};
 
@@ -42,7 +42,7 @@ impl Containerd {
     }
 
     /// The manifest that a digest of an index or a manifest means on this machine: the first one that is here with its
-    /// configuration.
+    /// configuration. One that is damaged is only told where there is no other.
     fn manifest(&self, digest: &str) -> io::Result<Option<Found>> {
         let Some((bytes, any)) = self.content.parsed(digest)? else {
             return Ok(None);
@@ -50,15 +50,23 @@ impl Containerd {
         if any.manifests.is_empty() {
             return self.complete(None, digest, bytes, any);
         }
+        let mut damaged = None;
         for below in any.manifests_for(&machine()) {
-            let Ok(Some((bytes, any))) = self.content.parsed(&below.digest) else {
-                continue;
-            };
-            if let Some(found) = self.complete(Some(digest), &below.digest, bytes, any)? {
-                return Ok(Some(found));
+            match self.of_index(digest, &below.digest) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => drop(damaged.get_or_insert(error)),
             }
         }
-        Ok(None)
+        damaged.map_or(Ok(None), Err)
+    }
+
+    /// A manifest of an index.
+    fn of_index(&self, index: &str, digest: &str) -> io::Result<Option<Found>> {
+        let Some((bytes, any)) = self.content.parsed(digest)? else {
+            return Ok(None);
+        };
+        self.complete(Some(index), digest, bytes, any)
     }
 
     fn complete(
@@ -88,17 +96,40 @@ impl Containerd {
     }
 
     /// What is wanted by a digest: of an index, a manifest, or a configuration that some name leads to.
-    fn by_digest(&self, digest: &str, all: &[Named]) -> io::Result<Option<Found>> {
-        if let Some(found) = self.manifest(digest)? {
+    fn by_digest(
+        &self,
+        digest: &str,
+        all: &[Named],
+        looking: &mut Looking<'_>,
+    ) -> io::Result<Option<Found>> {
+        if let Some(Some(found)) = looking.note("", self.manifest(digest))? {
             return Ok(Some(found));
         }
         // Kubernetes gives each image a name that is its ID.
         let by_id = all.iter().filter(|named| named.name == digest);
         let others = all.iter().filter(|named| named.name != digest);
-        for named in by_id.chain(others) {
-            match self.manifest(&named.digest)? {
-                Some(found) if found.config.0 == digest => return Ok(Some(found)),
-                _ => {}
+        self.first(by_id.chain(others), looking, |found| {
+            found.config.0 == digest
+        })
+    }
+
+    /// The first of these that is whole and the right one.
+    fn first<'a>(
+        &self,
+        named: impl Iterator<Item = &'a Named>,
+        looking: &mut Looking<'_>,
+        is_right: impl Fn(&Found) -> bool,
+    ) -> io::Result<Option<Found>> {
+        let mut seen = HashSet::new();
+        for named in named {
+            looking.working()?;
+            // An image has several names.
+            if !seen.insert(&named.digest) {
+                continue;
+            }
+            let found = looking.note(&named.name, self.manifest(&named.digest))?;
+            if let Some(found) = found.flatten().filter(&is_right) {
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -158,7 +189,7 @@ impl Store for Containerd {
         StoreKind::Containerd
     }
 
-    fn list(&self) -> io::Result<Vec<Listed>> {
+    fn list(&self, looking: &mut Looking<'_>) -> io::Result<Vec<Listed>> {
         let all = self.metadata.images()?;
         let mut by_digest: BTreeMap<&str, Vec<&Named>> = BTreeMap::new();
         for named in &all {
@@ -166,11 +197,13 @@ impl Store for Containerd {
         }
         let mut listed = Vec::new();
         for (digest, named) in by_digest {
-            let found = self.manifest(digest)?;
+            looking.working()?;
             let mut names: Vec<_> = named.iter().map(|it| it.name.clone()).collect();
             names.retain(|name| !name.starts_with("sha256:"));
             names.sort();
             names.dedup();
+            let about = names.first().map_or(digest, String::as_str);
+            let found = looking.note(about, self.manifest(digest))?.flatten();
             let layers = found
                 .as_ref()
                 .map(|it| it.manifest.2.layers.as_slice())
@@ -194,14 +227,14 @@ impl Store for Containerd {
         Ok(listed)
     }
 
-    fn find(&self, wanted: &Wanted) -> io::Result<Option<Image>> {
+    fn find(&self, wanted: &Wanted, looking: &mut Looking<'_>) -> io::Result<Option<Image>> {
         let all = self.metadata.images()?;
         let found = match (&wanted.digest, &wanted.name) {
-            (Some(digest), _) => self.by_digest(digest, &all)?,
-            (None, Some(name)) => match all.iter().find(|named| named.name == *name) {
-                Some(named) => self.manifest(&named.digest)?,
-                None => None,
-            },
+            (Some(digest), _) => self.by_digest(digest, &all, looking)?,
+            (None, Some(name)) => {
+                let named = all.iter().filter(|named| named.name == *name);
+                self.first(named, looking, |_| true)?
+            }
             (None, None) => None,
         };
         found.map(|found| self.image(found, &all)).transpose()
@@ -260,3 +293,6 @@ fn kept(snapshots: &Snapshots, chain_id: &str) -> Kept {
     };
     Kept::Nothing { why }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::rebuild;
 
 use super::names;
 use super::unpacked::Unpacked;
-use super::{Pieces, Store, files};
+use super::{Looking, Pieces, Store, files};
 use documents::{Documents, config_digest, manifest_digests};
 use records::{ImageRecord, LayerRecord, Records};
 
@@ -160,9 +160,21 @@ impl ContainersStorage {
     }
 
     fn layer(&self, chain_id: &str) -> io::Result<Option<Unpacked>> {
-        let records = Records::read(&self.roots)?;
-        let stack = self.with_chain_id(&records, chain_id)?;
-        stack.map(|stack| self.unpacked(stack[0])).transpose()
+        let mut records = Records::read(&self.roots);
+        match self.with_chain_id(&records, chain_id)? {
+            Some(stack) => self.unpacked(stack[0]).map(Some),
+            // It may be in what cannot be read.
+            None => records.damaged.pop().map_or(Ok(None), Err),
+        }
+    }
+
+    fn records(&self, looking: &mut Looking<'_>) -> io::Result<Records> {
+        let mut records = Records::read(&self.roots);
+        for damaged in records.damaged.drain(..) {
+            looking.note("", Err::<(), _>(damaged))?;
+        }
+        looking.working()?;
+        Ok(records)
     }
 }
 
@@ -171,8 +183,8 @@ impl Store for ContainersStorage {
         StoreKind::ContainersStorage
     }
 
-    fn list(&self) -> io::Result<Vec<Listed>> {
-        let records = Records::read(&self.roots)?;
+    fn list(&self, looking: &mut Looking<'_>) -> io::Result<Vec<Listed>> {
+        let records = self.records(looking)?;
         let listed = records.images.iter().map(|image| {
             let stack = records.stack(&image.layer);
             let size = |layers: &Vec<&LayerRecord>| layers.iter().map(|layer| layer.size()).sum();
@@ -188,33 +200,26 @@ impl Store for ContainersStorage {
         Ok(listed.collect())
     }
 
-    fn find(&self, wanted: &Wanted) -> io::Result<Option<Image>> {
-        let records = Records::read(&self.roots)?;
-        let mut images = records.images.iter();
-        let (image, digest) = match (&wanted.digest, &wanted.name) {
-            (Some(digest), _) => {
-                let by_id = images.find(|image| is_id(image, digest));
-                let by_digest = || records.images.iter().find(|it| has_digest(it, digest));
-                (by_id.or_else(by_digest), Some(digest.clone()))
-            }
+    fn find(&self, wanted: &Wanted, looking: &mut Looking<'_>) -> io::Result<Option<Image>> {
+        let records = self.records(looking)?;
+        let (images, digest) = match (&wanted.digest, &wanted.name) {
+            (Some(digest), _) => (by_digest(&records, digest), Some(digest.clone())),
             (None, Some(name)) => {
-                let wanted = names::whole(name);
-                let is_it = |name: &String| names::whole(name) == wanted;
-                let by_name = images.find(|image| image.names.iter().any(is_it));
-                let digest = names::digest(&wanted);
-                // An image that was pulled by a tag has no name with its digest.
-                let by_digest = || {
-                    let mut images = records.images.iter();
-                    images
-                        .find(|it| digest.is_some_and(|digest| is_repo_digest(it, &wanted, digest)))
-                };
-                (by_name.or_else(by_digest), digest.map(str::to_owned))
+                let name = names::whole(name);
+                let digest = names::digest(&name).map(str::to_owned);
+                (by_name(&records, &name), digest)
             }
-            (None, None) => (None, None),
+            (None, None) => (Vec::new(), None),
         };
-        image
-            .map(|image| self.image(&records, image, digest.as_deref()))
-            .transpose()
+        for image in images {
+            looking.working()?;
+            let found = self.image(&records, image, digest.as_deref());
+            let about = image.names.first().unwrap_or(&image.id);
+            if let Some(found) = looking.note(about, found)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     fn pieces(&self, part: &Part) -> io::Result<Option<Pieces>> {
@@ -255,6 +260,27 @@ fn layers_of<'a>(
     let mut stack = records.stack(&image.layer)?;
     stack.reverse();
     (stack.len() == diff_ids.len()).then_some(stack)
+}
+
+/// The images with the digest, those whose ID it is first.
+fn by_digest<'a>(records: &'a Records, digest: &str) -> Vec<&'a ImageRecord> {
+    let all = || records.images.iter();
+    let by_id = all().filter(|image| is_id(image, digest));
+    let others = all().filter(|image| !is_id(image, digest) && has_digest(image, digest));
+    by_id.chain(others).collect()
+}
+
+/// The images with this whole name.
+fn by_name<'a>(records: &'a Records, name: &str) -> Vec<&'a ImageRecord> {
+    let is_it = |it: &String| names::whole(it) == name;
+    let is_named = |image: &&ImageRecord| image.names.iter().any(is_it);
+    let mut found: Vec<_> = records.images.iter().filter(is_named).collect();
+    // An image that was pulled by a tag has no name with its digest.
+    if let Some(digest) = names::digest(name) {
+        let by_digest = records.images.iter();
+        found.extend(by_digest.filter(|it| is_repo_digest(it, name, digest)));
+    }
+    found
 }
 
 fn is_id(image: &ImageRecord, digest: &str) -> bool {

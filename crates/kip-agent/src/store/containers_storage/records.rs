@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::documents::sha256;
+use crate::pieces::of_path;
 use crate::store::files;
 
 /// An image.
@@ -66,32 +68,35 @@ impl LayerRecord {
 pub(super) struct Records {
     pub(super) images: Vec<ImageRecord>,
     layers: HashMap<String, LayerRecord>,
+    /// What of it could not be read.
+    pub(super) damaged: Vec<io::Error>,
 }
 
 impl Records {
-    pub(super) fn read(roots: &[PathBuf]) -> io::Result<Self> {
+    pub(super) fn read(roots: &[PathBuf]) -> Self {
         let mut records = Self {
             images: Vec::new(),
             layers: HashMap::new(),
+            damaged: Vec::new(),
         };
         for (at, root) in roots.iter().enumerate() {
-            let images: Option<Vec<ImageRecord>> =
-                files::json(&root.join("overlay-images/images.json"))?;
-            for image in images.unwrap_or_default() {
+            let images = root.join("overlay-images/images.json");
+            let images: Vec<ImageRecord> = each(&images, &mut records.damaged);
+            for image in images {
                 if records.images.iter().all(|known| known.id != image.id) {
                     records.images.push(ImageRecord { root: at, ..image });
                 }
             }
             for name in ["layers.json", "volatile-layers.json"] {
-                let layers: Option<Vec<LayerRecord>> =
-                    files::json(&root.join("overlay-layers").join(name))?;
-                for layer in layers.unwrap_or_default() {
+                let layers = root.join("overlay-layers").join(name);
+                let layers: Vec<LayerRecord> = each(&layers, &mut records.damaged);
+                for layer in layers {
                     let known = records.layers.entry(layer.id.clone());
                     known.or_insert(LayerRecord { root: at, ..layer });
                 }
             }
         }
-        Ok(records)
+        records
     }
 
     /// The layer with this ID and those below it, the highest first. `None` where one of them is missing.
@@ -145,6 +150,29 @@ impl Records {
     }
 }
 
+/// The records in a file. One that is none does not hide the others.
+fn each<T: DeserializeOwned>(path: &Path, damaged: &mut Vec<io::Error>) -> Vec<T> {
+    let whole = files::json::<Vec<Value>>(path);
+    let all = whole.unwrap_or_else(|error| {
+        damaged.push(error);
+        None
+    });
+    let mut records = Vec::new();
+    for value in all.unwrap_or_default() {
+        // By its text: to read it from the value would be code of its own, and the agent is small.
+        match serde_json::from_slice(value.to_string().as_bytes()) {
+            Ok(record) => records.push(record),
+            Err(error) => {
+                let id = value.get("id").and_then(Value::as_str).unwrap_or("?");
+                let what = format!("the record of {id}: {error}");
+                let error = io::Error::new(io::ErrorKind::InvalidData, what);
+                damaged.push(of_path(path, error));
+            }
+        }
+    }
+    records
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +187,7 @@ mod tests {
         let layers = layers.iter().map(layer);
         Records {
             images: Vec::new(),
+            damaged: Vec::new(),
             layers: layers.map(|it| (it.id.clone(), it)).collect(),
         }
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::documents::sha256;
-use crate::store::testing::{Tar, read, write};
+use crate::store::testing::{self, Tar, read, write};
 
 /// A store with one image of two layers and two manifests, one of them in an index.
 struct Fixture {
@@ -106,11 +106,9 @@ impl Fixture {
     }
 
     fn find(&self, digest: Option<&str>, name: Option<&str>) -> Option<Image> {
-        let wanted = Wanted {
-            digest: digest.map(str::to_owned),
-            name: name.map(str::to_owned),
-        };
-        self.store().find(&wanted).unwrap()
+        let (found, problems) = testing::find(&self.store(), digest, name);
+        assert_eq!(problems, [""; 0]);
+        found
     }
 
     fn kept(&self) -> Kept {
@@ -129,17 +127,16 @@ impl Fixture {
 fn images_are_listed() {
     let fixture = Fixture::new();
     let size = fixture.tars.iter().map(Tar::size).sum();
-    assert_eq!(
-        fixture.store().list().unwrap(),
-        [Listed {
-            names: vec!["docker.io/library/busybox:1".to_owned()],
-            digest: Some(fixture.manifest.clone()),
-            id: Some(fixture.id.clone()),
-            size: Some(size),
-            store: StoreKind::ContainersStorage,
-            blobs: Some((0, 2)),
-        }]
-    );
+    let expected = Listed {
+        names: vec!["docker.io/library/busybox:1".to_owned()],
+        digest: Some(fixture.manifest.clone()),
+        id: Some(fixture.id.clone()),
+        size: Some(size),
+        store: StoreKind::ContainersStorage,
+        blobs: Some((0, 2)),
+    };
+    let listed = testing::list(&fixture.store());
+    assert_eq!(listed, (vec![expected], vec![]));
     let folder = tempfile::tempdir().unwrap();
     let none = ContainersStorage::open(folder.path(), &[]).unwrap();
     assert!(none.is_none());
@@ -228,14 +225,48 @@ fn parts_in_several_roots_are_found() {
     std::fs::create_dir(other.path().join("overlay-layers")).unwrap();
     let store = ContainersStorage::open(fixture.folder.path(), &others);
     let store = store.unwrap().unwrap();
-    let wanted = Wanted {
-        digest: Some(fixture.id.clone()),
-        name: None,
-    };
-    let image = store.find(&wanted).unwrap().unwrap();
+    let (image, _) = testing::find(&store, Some(&fixture.id), None);
+    let image = image.unwrap();
     let part = Part::TarSplit {
         chain_id: image.layers[1].chain_id.clone(),
     };
     let pieces = store.pieces(&part).unwrap().unwrap();
     assert_eq!(read(pieces), fixture.tars[1].bytes);
+}
+
+#[test]
+fn a_damaged_record_or_document_hides_no_other_image() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("overlay-images/images.json");
+    let mut records: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    // One that is damaged, and one with the same name whose documents are.
+    let bad = json!({"id": "bad", "names": 5});
+    let empty = json!({"id": "empty", "names": ["docker.io/library/busybox:1"]});
+    let records = records.as_array_mut().unwrap();
+    records.splice(0..0, [bad, empty]);
+    write(&path, json!(records).to_string());
+    let (listed, problems) = testing::list(&fixture.store());
+    let ids: Vec<_> = listed.iter().map(|it| it.id.clone()).collect();
+    assert_eq!(ids, [None, Some(fixture.id.clone())]);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].contains("the record of bad: "), "{problems:?}");
+    let (found, problems) = testing::find(&fixture.store(), None, Some("busybox:1"));
+    assert_eq!(found.unwrap().config.digest, fixture.id);
+    assert!(problems[1].starts_with("docker.io/library/busybox:1: "));
+    assert!(problems[1].ends_with("its configuration is missing"));
+}
+
+#[test]
+fn without_the_records_of_layers_images_are_listed_and_layers_are_said_to_be_unreadable() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("overlay-layers/layers.json");
+    write(&path, "[{");
+    let (listed, problems) = testing::list(&fixture.store());
+    assert_eq!(listed[0].id.as_ref(), Some(&fixture.id));
+    assert_eq!((listed[0].size, listed[0].blobs), (None, None));
+    assert!(problems[0].contains("layers.json: "), "{problems:?}");
+    let chain_id = fixture.diff_ids[0].clone();
+    let pieces = fixture.store().pieces(&Part::TarSplit { chain_id });
+    let error = pieces.err().unwrap().to_string();
+    assert!(error.contains("layers.json: "), "{error}");
 }

@@ -12,7 +12,7 @@ use crate::pieces::of_path;
 use crate::protocol::{Image, Layer, Listed, Part, Rebuilt, StoreKind, Wanted};
 use crate::rebuild;
 
-use super::{Pieces, Store, files};
+use super::{Looking, Pieces, Store, files};
 use layers::Layers;
 use names::Names;
 
@@ -85,7 +85,8 @@ impl Docker {
         files::text(&folder.join("parent"))
     }
 
-    fn listed(&self, id: &str, names: &Names) -> io::Result<Option<Listed>> {
+    /// How many layers the image has, and how many bytes they have where that is known; `None` where it is gone.
+    fn extent(&self, id: &str) -> io::Result<Option<(usize, Option<u64>)>> {
         let Some((_, diff_ids)) = self.config(id)? else {
             return Ok(None);
         };
@@ -96,14 +97,12 @@ impl Docker {
                 .zip(layer)
                 .map(|(sum, layer)| sum.saturating_add(layer));
         }
-        Ok(Some(Listed {
-            names: names.of(id),
-            digest: names.digest(id),
-            id: Some(id.to_owned()),
-            size,
-            store: self.kind(),
-            blobs: Some((0, diff_ids.len())),
-        }))
+        Ok(Some((diff_ids.len(), size)))
+    }
+
+    fn names(&self, looking: &mut Looking<'_>) -> io::Result<Names> {
+        let names = looking.note("", Names::read(&self.names))?;
+        Ok(names.unwrap_or_default())
     }
 
     fn image(&self, id: &str, names: &Names) -> io::Result<Option<Image>> {
@@ -135,26 +134,47 @@ impl Store for Docker {
         StoreKind::Docker
     }
 
-    fn list(&self) -> io::Result<Vec<Listed>> {
-        let names = Names::read(&self.names)?;
+    fn list(&self, looking: &mut Looking<'_>) -> io::Result<Vec<Listed>> {
+        let names = self.names(looking)?;
         let ids = self.ids()?;
         let mut parents = HashSet::new();
         for id in &ids {
-            parents.extend(self.parent(id)?);
+            looking.working()?;
+            parents.extend(looking.note("", self.parent(id))?.flatten());
         }
-        // The steps of a build are images as well, but nobody's.
-        let is_step = |id: &String| parents.contains(id) && names.of(id).is_empty();
-        let images = ids.iter().filter(|id| !is_step(id));
-        // One that cannot be read does not hide the others.
-        let listed = images.filter_map(|id| self.listed(id, &names).ok().flatten());
-        Ok(listed.collect())
+        let mut listed = Vec::new();
+        for id in ids {
+            looking.working()?;
+            let own_names = names.of(&id);
+            // The steps of a build are images as well, but nobody's.
+            if parents.contains(&id) && own_names.is_empty() {
+                continue;
+            }
+            let about = own_names.first().unwrap_or(&id);
+            let extent = match looking.note(about, self.extent(&id))? {
+                Some(None) => continue,
+                Some(extent) => extent,
+                None => None,
+            };
+            listed.push(Listed {
+                names: own_names,
+                digest: names.digest(&id),
+                size: extent.and_then(|(_, size)| size),
+                blobs: extent.map(|(layers, _)| (0, layers)),
+                id: Some(id),
+                store: self.kind(),
+            });
+        }
+        Ok(listed)
     }
 
-    fn find(&self, wanted: &Wanted) -> io::Result<Option<Image>> {
-        let names = Names::read(&self.names)?;
+    fn find(&self, wanted: &Wanted, looking: &mut Looking<'_>) -> io::Result<Option<Image>> {
+        let names = self.names(looking)?;
+        looking.working()?;
         let id = match (&wanted.digest, &wanted.name) {
             (Some(digest), _) => {
-                if let Some(image) = self.image(digest, &names)? {
+                let by_id = looking.note("", self.image(digest, &names))?;
+                if let Some(Some(image)) = by_id {
                     return Ok(Some(image));
                 }
                 names.by_digest(digest)

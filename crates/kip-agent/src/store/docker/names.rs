@@ -10,6 +10,7 @@ use crate::store::files;
 use crate::store::names::{digest, in_order, whole};
 
 /// All names of a store.
+#[derive(Default)]
 pub(super) struct Names {
     /// Whole names and the IDs of their images.
     ids: BTreeMap<String, String>,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::protocol::Kept;
-use crate::store::testing::{Tar, read, write};
+use crate::store::testing::{self, Tar, read, write};
 
 /// A store with one image of two layers, which was built in two steps.
 struct Fixture {
@@ -57,16 +57,29 @@ impl Fixture {
         }
     }
 
+    fn listed(&self) -> Listed {
+        Listed {
+            names: names(),
+            digest: Some(REPO_DIGEST.to_owned()),
+            id: Some(self.id.clone()),
+            size: Some(6),
+            store: StoreKind::Docker,
+            blobs: Some((0, 2)),
+        }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join("image/overlay2").join(path)
+    }
+
     fn store(&self) -> Docker {
         Docker::open(self.folder.path()).unwrap().unwrap()
     }
 
     fn find(&self, digest: Option<&str>, name: Option<&str>) -> Option<Image> {
-        let wanted = Wanted {
-            digest: digest.map(str::to_owned),
-            name: name.map(str::to_owned),
-        };
-        self.store().find(&wanted).unwrap()
+        let (found, problems) = testing::find(&self.store(), digest, name);
+        assert_eq!(problems, [""; 0]);
+        found
     }
 }
 
@@ -84,24 +97,14 @@ fn where_there_is_no_docker_there_is_no_store() {
     assert!(Docker::open(folder.path()).unwrap().is_none());
     std::fs::create_dir_all(folder.path().join("image/overlay2/imagedb/content/sha256")).unwrap();
     let store = Docker::open(folder.path()).unwrap().unwrap();
-    assert!(store.list().unwrap().is_empty());
+    assert!(testing::list(&store).0.is_empty());
 }
 
 #[test]
 fn images_are_listed_by_whole_names_and_without_the_steps_of_their_builds() {
     let fixture = Fixture::new();
-    let listed = fixture.store().list().unwrap();
-    assert_eq!(
-        listed,
-        [Listed {
-            names: names(),
-            digest: Some(REPO_DIGEST.to_owned()),
-            id: Some(fixture.id.clone()),
-            size: Some(6),
-            store: StoreKind::Docker,
-            blobs: Some((0, 2)),
-        }]
-    );
+    let listed = testing::list(&fixture.store());
+    assert_eq!(listed, (vec![fixture.listed()], vec![]));
 }
 
 #[test]
@@ -157,16 +160,38 @@ fn a_layer_is_its_tar_and_has_its_files() {
 #[test]
 fn a_damaged_configuration_is_not_taken_and_does_not_hide_other_images() {
     let fixture = Fixture::new();
-    let path = format!(
-        "image/overlay2/imagedb/content/sha256/{}",
-        &fixture.step[7..]
-    );
-    std::fs::write(fixture.folder.path().join(path), "{}").unwrap();
-    let wanted = Wanted {
-        digest: Some(fixture.step.clone()),
-        name: None,
+    let config = |id: &str| fixture.path("imagedb/content/sha256").join(&id[7..]);
+    write(&config(&fixture.step), "{}");
+    let (found, problems) = testing::find(&fixture.store(), Some(&fixture.step), None);
+    assert_eq!((found, problems.len()), (None, 1));
+    assert!(problems[0].ends_with("it is damaged"), "{problems:?}");
+    let listed = testing::list(&fixture.store());
+    assert_eq!(listed, (vec![fixture.listed()], vec![]));
+    // One that has a name is listed nevertheless.
+    write(&config(&fixture.id), "{}");
+    let (listed, problems) = testing::list(&fixture.store());
+    let expected = Listed {
+        size: None,
+        blobs: None,
+        ..fixture.listed()
     };
-    let error = fixture.store().find(&wanted).unwrap_err().to_string();
-    assert!(error.ends_with("it is damaged"), "{error}");
-    assert_eq!(fixture.store().list().unwrap().len(), 1);
+    assert_eq!(listed, [expected]);
+    assert!(problems[0].starts_with(&names()[0]), "{problems:?}");
+    assert!(problems[0].ends_with("it is damaged"), "{problems:?}");
+}
+
+#[test]
+fn damaged_records_hide_no_image() {
+    let fixture = Fixture::new();
+    write(&fixture.path("repositories.json"), "{");
+    let parent = format!("imagedb/metadata/sha256/{}/parent", &fixture.step[7..]);
+    write(&fixture.path(&parent), "x".repeat(5000));
+    let (listed, problems) = testing::list(&fixture.store());
+    let ids: Vec<_> = listed.iter().map(|it| it.id.clone().unwrap()).collect();
+    assert_eq!(ids, std::slice::from_ref(&fixture.id));
+    assert!(problems[0].contains("repositories.json: "), "{problems:?}");
+    assert!(problems[1].contains("parent: "), "{problems:?}");
+    let (found, problems) = testing::find(&fixture.store(), Some(&fixture.id), None);
+    assert_eq!(found.unwrap().config.digest, fixture.id);
+    assert!(problems[0].contains("repositories.json: "), "{problems:?}");
 }

@@ -1,0 +1,123 @@
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::documents::sha256;
+use crate::store::testing::{self, bolt, write};
+
+/// A store with images of one layer, that have no snapshots.
+struct Fixture {
+    folder: tempfile::TempDir,
+    names: serde_json::Map<String, Value>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            names: serde_json::Map::new(),
+        }
+    }
+
+    fn blob(&self, digest: &str) -> PathBuf {
+        let blobs = "io.containerd.content.v1.content/blobs/sha256";
+        self.folder.path().join(blobs).join(&digest[7..])
+    }
+
+    fn keep(&self, bytes: &str) -> String {
+        let digest = sha256(bytes.as_bytes());
+        write(&self.blob(&digest), bytes);
+        digest
+    }
+
+    /// The digests of the image's configuration and manifest.
+    fn add(&mut self, name: &str) -> (String, String) {
+        let config = json!({"rootfs": {"diff_ids": ["sha256:1"]}, "note": name});
+        let config = self.keep(&config.to_string());
+        let layer = self.keep(name);
+        let layer = json!({"digest": layer, "size": name.len(), "mediaType": "tar"});
+        let manifest = json!({"config": {"digest": config}, "layers": [layer]});
+        let manifest = self.keep(&manifest.to_string());
+        self.name(name, &manifest);
+        (config, manifest)
+    }
+
+    fn name(&mut self, name: &str, digest: &str) {
+        let target = json!({"target": {"digest": digest}});
+        self.names.insert(name.to_owned(), target);
+    }
+
+    fn store(&self) -> Containerd {
+        let all = json!({"v1": {"k8s.io": {"images": self.names}}});
+        let root = self.folder.path();
+        let database = root.join("io.containerd.metadata.v1.bolt/meta.db");
+        write(&database, bolt(all.as_object().unwrap()));
+        Containerd::below(root).unwrap()
+    }
+}
+
+#[test]
+fn a_damaged_image_is_listed_by_its_name_and_hides_no_other() {
+    let mut fixture = Fixture::new();
+    let (config, manifest) = fixture.add("a:1");
+    let (lost, damaged) = fixture.add("b:1");
+    fixture.name("b:2", &damaged);
+    fixture.name("c:1", "md5:0");
+    write(&fixture.blob(&lost), "{}");
+    let store = fixture.store();
+    let (mut listed, mut problems) = testing::list(&store);
+    listed.sort();
+    let expected = |names: &[&str], digest: &str, id: Option<&String>| Listed {
+        names: names.iter().map(|it| (*it).to_owned()).collect(),
+        digest: Some(digest.to_owned()),
+        id: id.cloned(),
+        size: id.map(|_| 3),
+        store: StoreKind::Containerd,
+        blobs: id.map(|_| (1, 1)),
+    };
+    let images = [
+        expected(&["a:1"], &manifest, Some(&config)),
+        expected(&["b:1", "b:2"], &damaged, None),
+        expected(&["c:1"], "md5:0", None),
+    ];
+    assert_eq!(listed, images);
+    problems.sort();
+    assert!(problems[0].starts_with("b:1: ") && problems[0].ends_with("it is damaged"));
+    assert!(problems[1].starts_with("c:1: 'md5:0' is no digest"));
+    assert_eq!(problems.len(), 2);
+
+    let found = |digest: Option<&str>, name| testing::find(&store, digest, name);
+    for (image, _) in [
+        found(Some(&config), None),
+        found(Some(&manifest), None),
+        found(None, Some("a:1")),
+    ] {
+        assert_eq!(image.unwrap().config.digest, config);
+    }
+    for (image, problems) in [found(Some(&lost), None), found(None, Some("b:1"))] {
+        assert!(image.is_none());
+        assert!(problems.iter().any(|it| it.ends_with("it is damaged")));
+    }
+}
+
+#[test]
+fn of_an_index_the_first_whole_manifest_is_taken_and_damage_is_told_where_there_is_none() {
+    let mut fixture = Fixture::new();
+    let (lost, damaged) = fixture.add("b:1");
+    let (config, manifest) = fixture.add("a:1");
+    let index = |fixture: &Fixture, digests: &[&String]| {
+        let digests: Vec<_> = digests.iter().map(|it| json!({"digest": it})).collect();
+        fixture.keep(&json!({"manifests": digests}).to_string())
+    };
+    let both = index(&fixture, &[&damaged, &manifest]);
+    let one = index(&fixture, &[&damaged]);
+    write(&fixture.blob(&lost), "{}");
+    let store = fixture.store();
+    let (image, problems) = testing::find(&store, Some(&both), None);
+    assert_eq!(image.unwrap().config.digest, config);
+    assert!(problems.is_empty(), "{problems:?}");
+    let (image, problems) = testing::find(&store, Some(&one), None);
+    assert!(image.is_none());
+    assert!(problems[0].ends_with("it is damaged"), "{problems:?}");
+}
