@@ -40,6 +40,9 @@ repository=$(of_workspace repository)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# has_agents PROGRAM: by what `kip-agent --version` says. Without agents the program is of no use.
+has_agents() { [ "$(grep -oaF "kubectl-pull-image agent $version" "$1" | wc -l)" -eq 2 ]; }
+
 # === making ===
 
 # Nobody would notice before a user does, or a node.
@@ -53,9 +56,7 @@ check_program() { # PLATFORM
   # `e_machine` of the ELF header.
   [ "$(od -An -tu2 -j18 -N2 "$path" | tr -d ' ')" = "$machine" ] ||
     fail "$path is not for $1; make it with: hack/build.sh --of plugin $1"
-  # What only an agent says: without agents the program is of no use.
-  [ "$(grep -oaF 'wait SECONDS or serve HOST SECONDS is needed' "$path" | wc -l)" -eq 2 ] ||
-    fail "$path has not the agents for both platforms in it; make it with: hack/build.sh --of plugin $1"
+  has_agents "$path" || fail "$path has not the agents for both platforms in it; make it with: hack/build.sh --of plugin $1"
 }
 
 # pack FOLDER TIME ARCHIVE: the same bytes each time.
@@ -112,6 +113,7 @@ verify_archive() { # ARCHIVE
   time=$(stat -c %Y "$folder/$program")
   pack "$folder" "$time" "$work/again.tar.gz"
   cmp "$1" "$work/again.tar.gz" || fail "$1 is another one when it is packed again"
+  has_agents "$folder/$program" || fail "$1: its program has not the agents for both platforms in it"
   machine=$(uname -m)
   case $1 in
     *-linux-amd64.*) [ "$machine" = x86_64 ] || runner=qemu-x86_64 ;;

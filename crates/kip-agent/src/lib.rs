@@ -6,7 +6,8 @@
 //! ```text
 //! serve ── request ── stores ── containerd          content store, snapshots, its database      (bolt)
 //!   │        (protocol)   ├──── docker              layers with their tar-split
-//!   │                     └──── containers_storage  CRI-O's and podman's, with their tar-split
+//!   │                     ├──── containers_storage  CRI-O's and podman's, with their tar-split
+//!   │                     └──── flat                one image, mounted as a whole
 //!   │                            each gives a layer as pieces: bytes and ranges of files
 //!   │                                 blob │ tar_split │ rebuild (tar made again from a snapshot)
 //!   └── frames ── pieces, read from an offset, checked, compressed where that helps

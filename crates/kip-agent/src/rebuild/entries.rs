@@ -37,6 +37,17 @@ pub(super) struct Entry {
     pub(super) near: i64,
     /// What else there is of the same file.
     pub(super) inode: Option<(u64, u64)>,
+    /// The file system that it is on.
+    pub(super) device: u64,
+}
+
+/// What a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// A layer's files, with an overlay's marks.
+    Layer,
+    /// What a container sees. An overlay shows no marks there: what looks like one is none.
+    Merged,
 }
 
 impl Entry {
@@ -74,16 +85,19 @@ pub(super) enum Kind {
 }
 
 /// Reads it; `None` for what no tar can have.
-pub(super) fn read(top: &Path, path: Vec<u8>, near: i64) -> io::Result<Option<Entry>> {
+pub(super) fn read(top: &Path, path: Vec<u8>, near: i64, view: View) -> io::Result<Option<Entry>> {
     let source = top.join(std::ffi::OsStr::from_bytes(&path));
-    let read = read_at(&source, path, near);
+    let read = read_at(&source, path, near, view);
     read.map_err(|error| of_path(&source, error))
 }
 
-fn read_at(source: &Path, path: Vec<u8>, near: i64) -> io::Result<Option<Entry>> {
+fn read_at(source: &Path, path: Vec<u8>, near: i64, view: View) -> io::Result<Option<Entry>> {
     let metadata = fs::symlink_metadata(source)?;
     let kind = metadata.file_type();
-    let xattrs = xattrs(source)?;
+    let xattrs = match view {
+        View::Layer => xattrs(source)?,
+        View::Merged => capability(source),
+    };
     let device = (major(metadata.rdev()), minor(metadata.rdev()));
     let kind = if kind.is_dir() {
         let is_opaque = is_opaque(&xattrs);
@@ -95,6 +109,10 @@ fn read_at(source: &Path, path: Vec<u8>, near: i64) -> io::Result<Option<Entry>>
         let target = fs::read_link(source)?.as_os_str().as_bytes().to_vec();
         Kind::Link { target }
     } else if kind.is_char_device() && device == (0, 0) {
+        if view == View::Merged {
+            // Those who unpack the tar would take it for a mark.
+            return Ok(None);
+        }
         Kind::Deleted
     } else if kind.is_char_device() {
         let (major, minor) = device;
@@ -126,6 +144,7 @@ fn read_at(source: &Path, path: Vec<u8>, near: i64) -> io::Result<Option<Entry>>
         change: (metadata.ctime(), metadata.ctime_nsec()),
         near,
         inode: is_shared.then(|| (metadata.dev(), metadata.ino())),
+        device: metadata.dev(),
         kind,
     }))
 }
@@ -151,6 +170,16 @@ fn is_opaque(xattrs: &[(Vec<u8>, Vec<u8>)]) -> bool {
 /// The overlay's own, and what a tar never gives to a disk.
 fn is_private(name: &[u8]) -> bool {
     name.starts_with(b"trusted.") || name.starts_with(b"user.overlay.")
+}
+
+/// What a program may do whoever starts it, where that can be read: a usual user may not read all of a file's attributes, and in a
+/// user namespace this may be another one's.
+fn capability(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let name = "security.capability";
+    let value = whole(|buffer| lgetxattr(path, name, buffer));
+    let value = value.ok().filter(|value| !value.is_empty());
+    let found = value.map(|value| (name.as_bytes().to_vec(), value));
+    found.into_iter().collect()
 }
 
 fn xattrs(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {

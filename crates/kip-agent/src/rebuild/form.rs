@@ -1,5 +1,7 @@
 //! What a builder chooses where the tar format leaves a choice.
 
+use std::io;
+
 /// A known builder's choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(
@@ -107,6 +109,14 @@ pub(super) struct Marks {
     pub(super) linked: bool,
     /// The mark of an opaque folder has that folder's mode, and the time 0.
     pub(super) opaque_like_folder: bool,
+}
+
+/// The form with the name that a profile has.
+pub(super) fn known(name: &str) -> io::Result<&'static Form> {
+    named(name).ok_or_else(|| {
+        let what = format!("no form of a tar is known as {name:?}");
+        io::Error::new(io::ErrorKind::InvalidInput, what)
+    })
 }
 
 /// The form with the name.

@@ -70,6 +70,7 @@ fn file(path: &str, size: u64) -> Entry {
         is_made: false,
         near: 0,
         inode: None,
+        device: 0,
     }
 }
 

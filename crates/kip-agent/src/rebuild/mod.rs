@@ -15,6 +15,8 @@
 //!                 └── commons      Apache Commons Compress: Jib             (block, pax)
 //! ```
 //!
+//! The same is done with a merged root file system, which has one form only: `merged`.
+//!
 //! What cannot be proven, as no disk has it: marks of deletion with a time that the image's history does not know, the root's entry with
 //! a time that neither the history nor the files in it have, an order that is none, entries that later ones replaced, holes that were
 //! written as such, the times of access and change, times before 1970, names of users other than root.
@@ -30,6 +32,7 @@ mod gnu;
 mod go;
 #[cfg(test)]
 mod known;
+mod merged;
 mod pax;
 mod prove;
 mod python;
@@ -45,22 +48,24 @@ use std::path::Path;
 use crate::pieces::Piece;
 use crate::protocol::{Profile, Rebuilt};
 use crate::store::Pieces;
+pub use merged::{merged, merged_pieces};
 
 /// The tar of a layer whose files are in the folder, in this form. The same at each call, as long as the files are.
 ///
 /// # Errors
 /// When the files cannot be read, or the profile's name is not known.
 pub fn pieces(top: &Path, profile: &Profile) -> io::Result<Pieces> {
-    let form = form::named(&profile.name).ok_or_else(|| {
-        let what = format!("no form of a tar is known as {:?}", profile.name);
-        io::Error::new(io::ErrorKind::InvalidInput, what)
-    })?;
-    let given = profile.whiteout_time;
-    let mut walk = walk::Walk::new(top, form.order);
+    let form = form::known(&profile.name)?;
+    let walk = walk::Walk::new(top, form.order);
+    Ok(joined(walk, form, profile.whiteout_time))
+}
+
+/// The tar of these entries.
+fn joined(mut walk: walk::Walk, form: &'static form::Form, given: i64) -> Pieces {
     let mut ready = std::collections::VecDeque::new();
     let mut size = 0;
     let mut is_ended = false;
-    Ok(Box::new(std::iter::from_fn(move || {
+    Box::new(std::iter::from_fn(move || {
         while ready.is_empty() && !is_ended {
             match walk.next() {
                 Some(Ok(entry)) => {
@@ -82,7 +87,7 @@ pub fn pieces(top: &Path, profile: &Profile) -> io::Result<Pieces> {
         let piece = ready.pop_front()?;
         size += piece.size();
         Some(Ok(piece))
-    })))
+    }))
 }
 
 /// Finds the form whose digest is `diff_id`, or else gives the one that most readers understand, with its digest.

@@ -194,6 +194,8 @@ fn an_error_of_the_one_who_waits_ends_the_search() {
     let gone = &mut || Err(io::Error::other("nobody waits"));
     let error = super::prove(folder.path(), NOBODYS, &[], gone).unwrap_err();
     assert_eq!(error.to_string(), "nobody waits");
+    let error = super::merged(folder.path(), false, gone).unwrap_err();
+    assert_eq!(error.to_string(), "nobody waits");
 }
 
 #[test]

@@ -6,12 +6,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::entries::{self, Entry, Kind};
+use super::entries::{self, Entry, Kind, View};
 use super::form::{Order, Sort};
+use super::merged::LeftOut;
+use crate::beneath;
 use crate::pieces::of_path;
 
 /// What a mark of deletion's name begins with.
@@ -26,6 +28,9 @@ const UNPACKING: u64 = 60;
 pub(super) struct Walk {
     top: PathBuf,
     order: Order,
+    view: View,
+    /// What cannot be read, where that is left out.
+    left_out: Option<LeftOut>,
     stack: Vec<Frame>,
     /// Comes before what is on the stack.
     next: Option<Entry>,
@@ -60,6 +65,8 @@ impl Walk {
         Self {
             top: top.to_owned(),
             order,
+            view: View::Layer,
+            left_out: None,
             stack: Vec::new(),
             next: None,
             first_paths: HashMap::new(),
@@ -68,27 +75,87 @@ impl Walk {
         }
     }
 
-    fn root(&mut self) -> io::Result<Option<Entry>> {
-        let near = newest(&self.top).map_err(|error| of_path(&self.top, error))?;
-        let root = entries::read(&self.top, Vec::new(), near)?;
-        if let Some(root) = &root {
-            self.enter(Vec::new(), root.mtime)?;
+    /// Over a merged root file system. Where `skips`, what cannot be read is left out; else it is an error where it is come to.
+    pub(super) fn merged(top: &Path, order: Order, skips: bool) -> Self {
+        Self {
+            view: View::Merged,
+            left_out: skips.then(LeftOut::default),
+            ..Self::new(top, order)
         }
+    }
+
+    /// What was left out.
+    pub(super) fn into_left_out(self) -> LeftOut {
+        self.left_out.unwrap_or_default()
+    }
+
+    fn root(&mut self) -> io::Result<Option<Entry>> {
+        let near = match self.view {
+            View::Layer => newest(&self.top).map_err(|error| of_path(&self.top, error))?,
+            View::Merged => 0,
+        };
+        let root = self.read(Vec::new(), near)?;
         self.root.clone_from(&root);
+        if let Some(root) = &root {
+            self.enter(root)?;
+        }
         Ok(root)
     }
 
-    fn enter(&mut self, path: Vec<u8>, mtime: i64) -> io::Result<()> {
-        let folder = self.top.join(std::ffi::OsStr::from_bytes(&path));
-        let steps = self
-            .steps(&folder)
-            .map_err(|error| of_path(&folder, error))?;
-        let steps = steps.into_iter();
-        self.stack.push(Frame { path, mtime, steps });
+    fn read(&self, path: Vec<u8>, near: i64) -> io::Result<Option<Entry>> {
+        entries::read(&self.top, path, near, self.view)
+    }
+
+    fn enter(&mut self, folder: &Entry) -> io::Result<()> {
+        if self.is_mounted(folder) {
+            return Ok(());
+        }
+        let is_root = folder.path.is_empty();
+        let steps = match (self.steps(&folder.source), &mut self.left_out) {
+            (Ok(steps), _) => steps,
+            (Err(error), Some(left_out)) if is_denied(&error) && !is_root => {
+                left_out.note(&folder.path);
+                return Ok(());
+            }
+            (Err(error), _) => return Err(of_path(&folder.source, error)),
+        };
+        self.stack.push(Frame {
+            path: folder.path.clone(),
+            mtime: folder.mtime,
+            steps: steps.into_iter(),
+        });
         Ok(())
     }
 
+    /// Whether something else is mounted there, which is no part of the image.
+    fn is_mounted(&self, folder: &Entry) -> bool {
+        let root = self.root.as_ref().filter(|_| self.view == View::Merged);
+        root.is_some_and(|root| root.device != folder.device)
+    }
+
+    /// Whether the file is left out, as it cannot be read. One that is empty need not be.
+    fn is_left_out(&mut self, entry: &Entry) -> io::Result<bool> {
+        let Some(left_out) = &mut self.left_out else {
+            return Ok(false);
+        };
+        if !matches!(entry.kind, Kind::File { size: 1.. }) {
+            return Ok(false);
+        }
+        match beneath::regular(rustix::fs::CWD, &entry.source) {
+            Ok(_) => Ok(false),
+            Err(error) if is_denied(&error) => {
+                left_out.note(&entry.path);
+                Ok(true)
+            }
+            Err(error) => Err(of_path(&entry.source, error)),
+        }
+    }
+
     fn steps(&self, folder: &Path) -> io::Result<Vec<Step>> {
+        if self.view == View::Merged {
+            // A folder may show its names to whom it does not show more: it counts as one that cannot be read.
+            fs::symlink_metadata(folder.join("."))?;
+        }
         let mut steps = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -140,20 +207,22 @@ impl Walk {
             let entry = match step.what {
                 What::Enter(name) => {
                     let path = join(&name);
-                    let entry = entries::read(&self.top, path.clone(), near)?;
-                    let mtime = entry.map_or(0, |entry| entry.mtime);
-                    self.enter(path, mtime)?;
+                    if let Some(folder) = self.read(path, near)? {
+                        self.enter(&folder)?;
+                    }
                     continue;
                 }
                 What::Opaque => {
                     let path = frame.path.clone();
-                    let folder = entries::read(&self.top, path, near)?;
+                    let folder = self.read(path, near)?;
                     folder.map(opaque_of)
                 }
                 What::Entry(name) => {
                     let path = join(&name);
-                    let entry = entries::read(&self.top, path, near)?;
-                    entry.map(|entry| self.note(entry)).transpose()?
+                    match self.read(path, near)? {
+                        Some(entry) if !self.is_left_out(&entry)? => Some(self.note(entry)?),
+                        _ => None,
+                    }
                 }
             };
             if entry.is_some() {
@@ -197,7 +266,7 @@ impl Walk {
                     self.next = Some(opaque_of(entry.clone()));
                 }
                 if self.order.sort != Sort::Paths {
-                    self.enter(entry.path.clone(), entry.mtime)?;
+                    self.enter(&entry)?;
                 }
             }
             _ => {}
@@ -223,6 +292,10 @@ fn opaque_of(folder: Entry) -> Entry {
         is_made: false,
         ..folder
     }
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// The time of the newest in the folder.

@@ -4,6 +4,7 @@ pub mod containerd;
 pub mod containers_storage;
 pub mod docker;
 mod files;
+pub mod flat;
 mod looking;
 mod names;
 #[cfg(test)]
