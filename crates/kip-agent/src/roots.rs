@@ -70,12 +70,12 @@ pub fn stores(host: &Path) -> io::Result<Vec<Box<dyn Store>>> {
 /// A store that cannot be opened.
 struct Closed {
     kind: StoreKind,
-    error: io::Error,
+    why: String,
 }
 
 impl Closed {
     fn error(&self) -> io::Error {
-        io::Error::new(self.error.kind(), self.error.to_string())
+        io::Error::other(self.why.clone())
     }
 }
 
@@ -128,7 +128,10 @@ impl Search<'_> {
             match open(&below(self.host, &root)) {
                 Ok(Some(store)) => self.found.push(Box::new(store)),
                 Ok(None) => {}
-                Err(error) => self.closed.push(Closed { kind, error }),
+                Err(error) => {
+                    let why = error.to_string();
+                    self.closed.push(Closed { kind, why });
+                }
             }
             self.tried.push(root);
         }

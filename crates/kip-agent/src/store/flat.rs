@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::{Looking, Pieces, Store};
 use crate::documents::{document, machine, sha256};
@@ -66,17 +66,13 @@ impl Store for Flat {
 
     /// There is one image, whatever it is called.
     fn find(&self, _: &Wanted, _: &mut Looking<'_>) -> io::Result<Option<Image>> {
-        let config = config(std::env::vars_os(), &std::env::current_dir()?);
+        let config = config(std::env::vars_os(), &std::env::current_dir()?)?;
         Ok(Some(Image {
             names: Vec::new(),
             store: self.kind(),
             manifest: None,
             index: None,
-            config: document(
-                config.as_bytes(),
-                &sha256(config.as_bytes()),
-                Some(CONFIGURATION.to_owned()),
-            ),
+            config: document(&config, &sha256(&config), Some(CONFIGURATION.to_owned())),
             layers: vec![Layer {
                 diff_id: PLACEHOLDER.to_owned(),
                 chain_id: PLACEHOLDER.to_owned(),
@@ -103,23 +99,53 @@ impl Store for Flat {
     }
 }
 
+#[derive(Serialize)]
+struct Configuration {
+    os: String,
+    architecture: String,
+    config: Defaults,
+    rootfs: RootFs,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Defaults {
+    env: Vec<String>,
+    working_dir: String,
+}
+
+#[derive(Serialize)]
+struct RootFs {
+    r#type: &'static str,
+    diff_ids: [&'static str; 1],
+}
+
 /// An image's configuration, from what a process in its container has.
-fn config(environment: impl Iterator<Item = (OsString, OsString)>, folder: &Path) -> String {
+fn config(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    folder: &Path,
+) -> io::Result<Vec<u8>> {
     // A configuration has no other text than UTF-8.
     let environment = environment.filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
         is_the_images(&name, &value).then(|| format!("{name}={value}"))
     });
-    let mut environment: Vec<_> = environment.collect();
-    environment.sort();
+    let mut env: Vec<_> = environment.collect();
+    env.sort();
     let machine = machine();
-    json!({
-        "os": machine.os,
-        "architecture": machine.architecture,
-        "config": {"Env": environment, "WorkingDir": folder.to_string_lossy()},
-        "rootfs": {"type": "layers", "diff_ids": [PLACEHOLDER]},
-    })
-    .to_string()
+    let configuration = Configuration {
+        os: machine.os,
+        architecture: machine.architecture,
+        config: Defaults {
+            env,
+            working_dir: folder.to_string_lossy().into_owned(),
+        },
+        rootfs: RootFs {
+            r#type: "layers",
+            diff_ids: [PLACEHOLDER],
+        },
+    };
+    Ok(serde_json::to_vec(&configuration)?)
 }
 
 fn is_the_images(name: &str, value: &str) -> bool {
@@ -134,7 +160,7 @@ fn is_the_images(name: &str, value: &str) -> bool {
 mod tests {
     use std::os::unix::ffi::OsStringExt as _;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -144,7 +170,7 @@ mod tests {
             .map(|(name, value)| ((*name).into(), (*value).into()));
         let bad = ("BAD".into(), OsString::from_vec(vec![b'a', 0xff]));
         let made = config(environment.chain([bad]), Path::new(folder));
-        serde_json::from_str(&made).unwrap()
+        serde_json::from_slice(&made.unwrap()).unwrap()
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl<'a> Looking<'a> {
         }
     }
 
-    fn add(&mut self, about: &str, error: &io::Error) {
+    /// Notes it, with what it is about.
+    pub(super) fn add(&mut self, about: &str, error: &io::Error) {
         let problem = match about {
             "" => error.to_string(),
             about => format!("{about}: {error}"),

@@ -3,7 +3,7 @@
 mod content;
 mod metadata;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -108,27 +108,27 @@ impl Containerd {
         // Kubernetes gives each image a name that is its ID.
         let by_id = all.iter().filter(|named| named.name == digest);
         let others = all.iter().filter(|named| named.name != digest);
-        self.first(by_id.chain(others), looking, |found| {
-            found.config.0 == digest
-        })
+        self.first(&mut by_id.chain(others), Some(digest), looking)
     }
 
-    /// The first of these that is whole and the right one.
+    /// The first of these that is whole, and has this configuration where one is wanted.
     fn first<'a>(
         &self,
-        named: impl Iterator<Item = &'a Named>,
+        named: &mut dyn Iterator<Item = &'a Named>,
+        config: Option<&str>,
         looking: &mut Looking<'_>,
-        is_right: impl Fn(&Found) -> bool,
     ) -> io::Result<Option<Found>> {
-        let mut seen = HashSet::new();
+        let is_right = |found: &Found| config.is_none_or(|config| found.config.0 == config);
+        let mut seen = Vec::new();
         for named in named {
             looking.working()?;
             // An image has several names.
-            if !seen.insert(&named.digest) {
+            if seen.contains(&&named.digest) {
                 continue;
             }
+            seen.push(&named.digest);
             let found = looking.note(&named.name, self.manifest(&named.digest))?;
-            if let Some(found) = found.flatten().filter(&is_right) {
+            if let Some(found) = found.flatten().filter(is_right) {
                 return Ok(Some(found));
             }
         }
@@ -232,8 +232,8 @@ impl Store for Containerd {
         let found = match (&wanted.digest, &wanted.name) {
             (Some(digest), _) => self.by_digest(digest, &all, looking)?,
             (None, Some(name)) => {
-                let named = all.iter().filter(|named| named.name == *name);
-                self.first(named, looking, |_| true)?
+                let mut named = all.iter().filter(|named| named.name == *name);
+                self.first(&mut named, None, looking)?
             }
             (None, None) => None,
         };

@@ -171,7 +171,7 @@ impl ContainersStorage {
     fn records(&self, looking: &mut Looking<'_>) -> io::Result<Records> {
         let mut records = Records::read(&self.roots);
         for damaged in records.damaged.drain(..) {
-            looking.note("", Err::<(), _>(damaged))?;
+            looking.add("", &damaged);
         }
         looking.working()?;
         Ok(records)

@@ -152,25 +152,31 @@ impl Records {
 
 /// The records in a file. One that is none does not hide the others.
 fn each<T: DeserializeOwned>(path: &Path, damaged: &mut Vec<io::Error>) -> Vec<T> {
-    let whole = files::json::<Vec<Value>>(path);
-    let all = whole.unwrap_or_else(|error| {
-        damaged.push(error);
-        None
-    });
     let mut records = Vec::new();
-    for value in all.unwrap_or_default() {
-        // By its text: to read it from the value would be code of its own, and the agent is small.
-        match serde_json::from_slice(value.to_string().as_bytes()) {
+    for text in texts(path, damaged) {
+        match serde_json::from_slice(&text) {
             Ok(record) => records.push(record),
-            Err(error) => {
-                let id = value.get("id").and_then(Value::as_str).unwrap_or("?");
-                let what = format!("the record of {id}: {error}");
-                let error = io::Error::new(io::ErrorKind::InvalidData, what);
-                damaged.push(of_path(path, error));
-            }
+            Err(error) => damaged.push(of_record(path, &text, &error)),
         }
     }
     records
+}
+
+/// Each by its text: to read it from a value would be code of its own, and the agent is small.
+fn texts(path: &Path, damaged: &mut Vec<io::Error>) -> Vec<Vec<u8>> {
+    let all = files::json::<Vec<Value>>(path).unwrap_or_else(|error| {
+        damaged.push(error);
+        None
+    });
+    let texts = all.unwrap_or_default().into_iter();
+    texts.flat_map(|it| serde_json::to_vec(&it)).collect()
+}
+
+fn of_record(path: &Path, text: &[u8], error: &serde_json::Error) -> io::Error {
+    let record: Value = serde_json::from_slice(text).unwrap_or_default();
+    let id = record.get("id").and_then(Value::as_str).unwrap_or("?");
+    let what = format!("the record of {id}: {error}");
+    of_path(path, io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
 #[cfg(test)]
