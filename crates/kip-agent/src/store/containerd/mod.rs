@@ -112,9 +112,9 @@ impl Containerd {
     }
 
     /// The first of these that is whole, and has this configuration where one is wanted.
-    fn first<'a>(
+    fn first(
         &self,
-        named: &mut dyn Iterator<Item = &'a Named>,
+        named: &mut dyn Iterator<Item = &Named>,
         config: Option<&str>,
         looking: &mut Looking<'_>,
     ) -> io::Result<Option<Found>> {
