@@ -109,7 +109,7 @@ pub(super) fn list(store: &dyn Store) -> (Vec<Listed>, Vec<String>) {
     let mut looking = Looking::new(working);
     let listed = store.list(&mut looking).unwrap();
     let problems = looking.into_problems();
-    assert!(beats >= listed.len().min(1), "it says that it works");
+    assert!(listed.is_empty() || beats > 0, "it says that it works");
     (listed, problems)
 }
 

@@ -121,3 +121,26 @@ fn of_an_index_the_first_whole_manifest_is_taken_and_damage_is_told_where_there_
     assert!(image.is_none());
     assert!(problems[0].ends_with("it is damaged"), "{problems:?}");
 }
+
+#[test]
+fn it_is_at_work_with_each_image() {
+    let mut fixture = Fixture::new();
+    for name in ["a:1", "b:1", "c:1"] {
+        fixture.add(name);
+    }
+    let store = fixture.store();
+    let mut beats = 0;
+    let working = &mut || {
+        beats += 1;
+        Ok(())
+    };
+    let mut looking = Looking::new(working);
+    assert_eq!(store.list(&mut looking).unwrap().len(), 3);
+    let wanted = Wanted {
+        digest: Some(sha256(b"no image")),
+        name: None,
+    };
+    assert!(store.find(&wanted, &mut looking).unwrap().is_none());
+    assert_eq!(looking.into_problems(), [""; 0]);
+    assert_eq!(beats, 6);
+}
