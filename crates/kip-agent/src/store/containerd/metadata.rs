@@ -63,12 +63,16 @@ impl Metadata {
         Ok(all)
     }
 
-    /// Where the snapshots of these layers are.
+    /// Where the snapshots of these layers are. A snapshotter whose database is damaged only counts where no other has a layer.
     pub(super) fn snapshots(&self, chain_ids: &[String]) -> io::Result<Snapshots> {
         let keys = self.database()?.read(|top| snapshot_keys(top, chain_ids))?;
         let mut found = Snapshots::new();
+        let mut damaged = None;
         for (snapshotter, keys) in keys {
-            let folders = self.folders(&snapshotter, &keys)?;
+            let folders = self.folders(&snapshotter, &keys).unwrap_or_else(|error| {
+                damaged.get_or_insert(error);
+                BTreeMap::new()
+            });
             for (chain_id, _) in keys {
                 let folder = folders.get(&chain_id).cloned();
                 found
@@ -77,7 +81,11 @@ impl Metadata {
                     .push((snapshotter.clone(), folder));
             }
         }
-        Ok(found)
+        let is_here = |all: &Vec<(_, Option<PathBuf>)>| all.iter().any(|(_, it)| it.is_some());
+        match damaged {
+            Some(error) if !found.values().all(is_here) => Err(error),
+            _ => Ok(found),
+        }
     }
 
     /// The folder of a layer's files.

@@ -6,7 +6,9 @@ use super::*;
 use crate::documents::sha256;
 use crate::store::testing::{self, bolt, write};
 
-/// A store with images of one layer, that have no snapshots.
+const LAYER: &str = "sha256:1";
+
+/// A store with images of one layer. Two snapshotters are said to have it.
 struct Fixture {
     folder: tempfile::TempDir,
     names: serde_json::Map<String, Value>,
@@ -33,7 +35,7 @@ impl Fixture {
 
     /// The digests of the image's configuration and manifest.
     fn add(&mut self, name: &str) -> (String, String) {
-        let config = json!({"rootfs": {"diff_ids": ["sha256:1"]}, "note": name});
+        let config = json!({"rootfs": {"diff_ids": [LAYER]}, "note": name});
         let config = self.keep(&config.to_string());
         let layer = self.keep(name);
         let layer = json!({"digest": layer, "size": name.len(), "mediaType": "tar"});
@@ -49,7 +51,9 @@ impl Fixture {
     }
 
     fn store(&self) -> Containerd {
-        let all = json!({"v1": {"k8s.io": {"images": self.names}}});
+        let snapshot = json!({LAYER: {"name": "key"}});
+        let snapshots = json!({"bad": snapshot, "good": snapshot});
+        let all = json!({"v1": {"k8s.io": {"images": self.names, "snapshots": snapshots}}});
         let root = self.folder.path();
         let database = root.join("io.containerd.metadata.v1.bolt/meta.db");
         write(&database, bolt(all.as_object().unwrap()));
@@ -143,4 +147,38 @@ fn it_is_at_work_with_each_image() {
     assert!(store.find(&wanted, &mut looking).unwrap().is_none());
     assert_eq!(looking.into_problems(), [""; 0]);
     assert_eq!(beats, 6);
+}
+
+#[test]
+fn a_damaged_snapshotter_is_told_where_no_other_has_the_layer() {
+    let mut fixture = Fixture::new();
+    fixture.add("a:1");
+    fixture.add("b:1");
+    // Each has the name for its layer.
+    let discarded = fixture.blob(&sha256(b"a:1"));
+    std::fs::remove_file(discarded).unwrap();
+    let snapshotter = |name: &str| {
+        let root = fixture.folder.path();
+        root.join(format!("io.containerd.snapshotter.v1.{name}"))
+    };
+    write(&snapshotter("bad").join("metadata.db"), "no database");
+    let store = fixture.store();
+    let (image, problems) = testing::find(&store, None, Some("b:1"));
+    assert!(image.is_some() && problems.is_empty(), "{problems:?}");
+    let find = || {
+        let wanted = Wanted {
+            digest: None,
+            name: Some("a:1".to_owned()),
+        };
+        let working = &mut || Ok(());
+        store.find(&wanted, &mut Looking::new(working))
+    };
+    let error = find().unwrap_err().to_string();
+    assert!(error.contains("bad/metadata.db"), "{error}");
+    let good = json!({"v1": {"snapshots": {"key": {"id": "\u{5}"}}}});
+    let database = bolt(good.as_object().unwrap());
+    write(&snapshotter("good").join("metadata.db"), database);
+    std::fs::create_dir_all(snapshotter("good").join("snapshots/5/fs")).unwrap();
+    let image = find().unwrap().unwrap();
+    assert_eq!(image.layers[0].kept, Kept::Snapshot);
 }
