@@ -2,8 +2,12 @@
 //!
 //! `hack/run-e2e.sh` makes the cluster and runs them side by side.
 
+#[path = "pull/cache.rs"]
+mod cache;
 #[path = "pull/cuts.rs"]
 mod cuts;
+#[path = "pull/flat.rs"]
+mod flat;
 #[path = "pull/leaving.rs"]
 mod leaving;
 #[path = "pull/refused.rs"]

@@ -125,8 +125,8 @@ pub struct Image {
     pub store: StoreKind,
     /// The manifest for the node's platform, where the store keeps one.
     pub manifest: Option<Document>,
-    /// The digest of the index that it was found in, where there is one.
-    pub index: Option<String>,
+    /// The index that it was found in, where there is one.
+    pub index: Option<Document>,
     /// The configuration.
     pub config: Document,
     /// From the lowest to the highest.

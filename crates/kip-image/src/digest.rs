@@ -62,6 +62,20 @@ impl Digest {
         scan(text).map_err(|fault| ParseError::new(Subject::Digest, text, fault))
     }
 
+    /// The digest with this SHA-256.
+    pub fn from_sha256(hash: [u8; 32]) -> Self {
+        use fmt::Write as _;
+        let mut hex = String::with_capacity(Algorithm::Sha256.hex_length());
+        for byte in hash {
+            // A string takes all that is written to it.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Self {
+            algorithm: Algorithm::Sha256,
+            hex: hex.into(),
+        }
+    }
+
     /// The digest that an image ID without algorithm stands for, if the text is one.
     pub(crate) fn from_image_id(text: &str) -> Option<Self> {
         is_image_id(text).then(|| Self {

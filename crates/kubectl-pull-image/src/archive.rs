@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use kip_image::Digest;
 use serde_json::{Value, json};
 
 use crate::cache::Cache;
@@ -28,7 +29,7 @@ pub fn write(out: impl Write, images: &[Image], cache: &Cache) -> Result<()> {
             }
         }
         for layer in &image.layers {
-            let digest = layer.descriptor.digest.as_str();
+            let digest = &layer.descriptor.digest;
             if !written.contains(&digest) {
                 add_file(&mut tar, &blob(digest), &cache.path(digest))?;
                 written.push(digest);
@@ -82,8 +83,8 @@ fn docker_manifest(images: &[Image]) -> Value {
 }
 
 /// Where a layout has content.
-pub fn blob(digest: &str) -> String {
-    format!("blobs/{}", digest.replacen(':', "/", 1))
+pub fn blob(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
 }
 
 fn header(size: u64) -> tar::Header {

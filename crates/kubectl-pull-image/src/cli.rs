@@ -1,9 +1,14 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use kip_image::Reference;
+
+use crate::units::{duration, size};
 
 /// Fetches the image of a running container from its node, like docker pull, but from the cluster.
 ///
@@ -14,7 +19,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "kubectl pull-image",
     bin_name = "kubectl pull-image",
     version,
-    args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Exit statuses: 0 done; 1 failed; 2 wrong command line; 3 not found; 4 a right is missing or a policy refuses \
                   the helper pod; 5 the node has not got all of the image any more; 6 the image could not be delivered; 130 \
@@ -109,8 +113,8 @@ pub struct Pull {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub plain_http: Vec<String>,
     /// The name that the image gets. Default: that in the pod.
-    #[arg(long, value_name = "NAME")]
-    pub tag: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = tag)]
+    pub tag: Option<Reference>,
     /// Fail where a layer would have to be made again that cannot be proven to be the same.
     #[arg(long)]
     pub require_identical: bool,
@@ -198,8 +202,15 @@ pub struct HelperOptions {
     #[arg(long, global = true, value_name = "IMAGE")]
     pub helper_image: Option<String>,
     /// The folder of the node that has the images of its container runtime.
-    #[arg(long, global = true, value_name = "FOLDER", default_value = "/var")]
+    #[arg(long, global = true, value_name = "FOLDER", default_value = "/var", value_parser = absolute)]
     pub host_path: String,
+    /// Read the image's files as they are mounted, not what the node keeps of the image: one layer, and nothing of the node is needed.
+    /// From Kubernetes 1.35 on.
+    #[arg(long, conflicts_with_all = ["require_identical", "all_containers", "helper_image", "host_path"])]
+    pub flat: bool,
+    /// With --flat, where the pod may not be root: leave out files that it cannot read.
+    #[arg(long, requires = "flat")]
+    pub skip_unreadable: bool,
     /// How long it may take to start, and how long it lasts without a request.
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub helper_timeout: Duration,
@@ -208,68 +219,79 @@ pub struct HelperOptions {
     pub deadline: Duration,
 }
 
-/// A duration as kubectl has it, `90`, `30s` or `1m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
+/// A name that an image can get.
+fn tag(text: &str) -> Result<Reference, String> {
+    let name = Reference::parse(text).map_err(|error| error.to_string())?;
+    if name.digest().is_some() {
+        return Err(
+            "a digest is what an image has by itself; a name is such as example.com/web:1"
+                .to_owned(),
+        );
     }
-    let digits = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
-    let number: Option<u64> = digits.parse().ok();
-    let scale = match &text[digits.len()..] {
-        "ms" => Some(Duration::from_millis(1)),
-        "s" => Some(Duration::from_secs(1)),
-        "m" => Some(Duration::from_secs(60)),
-        "h" => Some(Duration::from_secs(3600)),
-        _ => None,
-    };
-    let found = number
-        .zip(scale)
-        .and_then(|(number, scale)| scale.checked_mul(u32::try_from(number).ok()?));
-    found.ok_or_else(|| "no duration such as 30s, 1m or 2h".to_owned())
+    Ok(name)
 }
 
-/// A number of bytes, as Kubernetes writes them.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
-    let scale = match &text[digits.len()..] {
-        "" => Some(1),
-        "k" => Some(1_000),
-        "M" => Some(1_000_000),
-        "G" => Some(1_000_000_000),
-        "Ki" => Some(1 << 10),
-        "Mi" => Some(1 << 20),
-        "Gi" => Some(1 << 30),
-        "Ti" => Some(1u64 << 40),
-        _ => None,
-    };
-    let number: Option<u64> = digits.parse().ok();
-    let found = number
-        .zip(scale)
-        .and_then(|(number, scale)| number.checked_mul(scale));
-    found.ok_or_else(|| "no size such as 500Mi or 10Gi".to_owned())
+/// A folder of a node.
+fn absolute(text: &str) -> Result<String, String> {
+    let mut parts = text.split('/');
+    if text.starts_with('/') && !text.contains(':') && parts.all(|part| part != "..") {
+        return Ok(text.to_owned());
+    }
+    Err("no absolute path such as /var".to_owned())
+}
+
+impl Cli {
+    /// Reads the command line of this program. Ends it where that is wrong.
+    pub fn read() -> Self {
+        Self::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn of<T: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        if let Some(other) = matches.subcommand_name() {
+            // clap can refuse all flags before a command, or none.
+            if let Some(given) = given_to_pull(&command, &matches) {
+                let text = format!("{given} cannot be used with the command '{other}'");
+                return Err(command.error(clap::error::ErrorKind::ArgumentConflict, text));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// What the command line has that is only for a pull.
+fn given_to_pull(command: &clap::Command, matches: &clap::ArgMatches) -> Option<String> {
+    let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let mut own = command.get_arguments().filter(|it| !it.is_global_set());
+    let given = own.find(|it| is_given(it.get_id().as_str()))?;
+    let flag = given.get_long().map(|long| format!("--{long}"));
+    Some(flag.unwrap_or_else(|| "POD".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
+
+    fn of(line: &str) -> Result<Cli, clap::Error> {
+        Cli::of(std::iter::once("kubectl-pull_image").chain(line.split(' ')))
+    }
+
+    fn refusal(line: &str) -> String {
+        let error = of(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{line}");
+        error.to_string()
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_and_sizes_are_those_of_kubectl() {
-        assert_eq!(duration("0"), Ok(Duration::ZERO));
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
-        assert!(duration("soon").is_err() && duration("").is_err() && duration("5d").is_err());
-        assert_eq!(size("0"), Ok(0));
-        assert_eq!(size("10Gi"), Ok(10 << 30));
-        assert!(size("much").is_err() && size("99999999Ti").is_err());
     }
 
     #[test]
@@ -282,5 +304,37 @@ mod tests {
         let cli = Cli::try_parse_from(["kubectl-pull_image", "list", "--node", "n", "-o", "json"])
             .unwrap();
         assert!(matches!(cli.command, Some(Command::List { .. })));
+    }
+    #[test]
+    fn flags_of_the_cluster_may_come_before_a_command_and_others_may_not() {
+        let cli = of("-n shop --context c list --node n").unwrap();
+        assert!(matches!(cli.command, Some(Command::List { .. })));
+        assert_eq!(cli.connection.namespace.as_deref(), Some("shop"));
+        assert!(refusal("--flat list --node n").contains("--flat cannot"));
+        let said = refusal("--all-containers list --node n");
+        assert!(
+            said.contains("--all-containers cannot") && said.contains("'list'"),
+            "{said}"
+        );
+        assert!(refusal("web prune").contains("'prune'"));
+        assert!(of("pod/list").unwrap().command.is_none());
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_flag() {
+        let said = refusal(
+            "web --tag a@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+        );
+        assert!(
+            said.contains("--tag") && said.contains("example.com/web:1"),
+            "{said}"
+        );
+        assert!(refusal("web --tag UPPER").contains("'UPPER' for '--tag"));
+        for path in ["var", "/var/../etc", "/a:b", ""] {
+            assert!(
+                refusal(&format!("web --host-path {path}")).contains("such as /var"),
+                "{path}"
+            );
+        }
     }
 }

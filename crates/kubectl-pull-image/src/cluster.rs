@@ -1,19 +1,28 @@
 //! The cluster, as the kubeconfig and kubectl's flags have it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::cli::Connection;
+use crate::failure::{Status, failure};
+use crate::progress::Voice;
+
+/// How long the API server may take for what has to be done before this program ends, or else would never be noticed.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A connection to the API server.
 pub struct Cluster {
-    /// The client.
+    /// The client for requests.
     pub client: Client,
+    /// The client for streams, which last and may be silent.
+    pub streams: Client,
     /// The namespace that is meant where none is named.
     pub namespace: String,
-    /// How much is said of what is done.
-    pub verbosity: u8,
+    /// Where it is told what is done.
+    pub voice: Voice,
 }
 
 impl Cluster {
@@ -21,11 +30,8 @@ impl Cluster {
     ///
     /// # Errors
     /// When there is none, or something in it is wrong.
-    pub async fn of(options: &Connection) -> Result<Self> {
+    pub async fn of(options: &Connection, voice: Voice) -> Result<Self> {
         let mut config = config(options).await?;
-        if !options.request_timeout.is_zero() {
-            config.read_timeout = Some(options.request_timeout);
-        }
         if let Some(user) = &options.impersonate {
             config.auth_info.impersonate = Some(user.clone());
         }
@@ -34,13 +40,33 @@ impl Cluster {
         }
         let namespace = options.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).context("the kubeconfig cannot be used")?;
+        let client = |config| Client::try_from(config).context("the kubeconfig cannot be used");
+        let streams = client(config.clone())?;
+        if !options.request_timeout.is_zero() {
+            config.read_timeout = Some(options.request_timeout);
+        }
         Ok(Self {
-            client,
+            client: client(config)?,
+            streams,
             namespace,
-            verbosity: options.v,
+            voice,
         })
     }
+}
+
+/// Does it if the API server answers within [`LIMIT`].
+///
+/// # Errors
+/// When it does not.
+pub async fn within_limit<T>(what: &str, work: impl Future<Output = T>) -> Result<T> {
+    let done = tokio::time::timeout(LIMIT, work).await;
+    done.map_err(|_| {
+        let text = format!(
+            "{what}: the API server has not answered for {} s",
+            LIMIT.as_secs()
+        );
+        failure(Status::Other, text)
+    })
 }
 
 async fn config(options: &Connection) -> Result<Config> {

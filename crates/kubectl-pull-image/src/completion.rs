@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clap::CommandFactory as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use clap_complete::Shell as ClapShell;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 
-use crate::cli::{Cli, Shell};
+use crate::cli::{Cli, Connection, Shell};
 use crate::cluster::Cluster;
 
 /// kubectl looks for a program of this name, gives it the words so far, and reads candidates and a directive.
@@ -85,6 +85,15 @@ pub async fn complete(cluster: Option<&Cluster>, words: &[String]) -> String {
     lines.sort();
     lines.push(NO_FILES.to_owned());
     lines.join("\n") + "\n"
+}
+
+/// The flags about the cluster that are among the words.
+pub fn connection(words: &[String]) -> Option<Connection> {
+    let (_, typed) = words.split_last()?;
+    // Half a command line is a wrong one.
+    let command = Cli::command().no_binary_name(true).ignore_errors(true);
+    let matches = command.try_get_matches_from(typed).ok()?;
+    Connection::from_arg_matches(&matches).ok()
 }
 
 fn wanted(words: &[String]) -> Wanted {
@@ -211,6 +220,19 @@ mod tests {
         assert_eq!(at("web --quiet "), Wanted::Nothing);
         assert_eq!(at("--quiet w"), Wanted::Pods);
         assert_eq!(at("web --t"), Wanted::Flags);
+    }
+
+    #[test]
+    fn what_was_typed_about_the_cluster_counts() {
+        let of = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            connection(&words).unwrap()
+        };
+        let typed = of("web -n shop -c app --context=c --to oci:x ");
+        assert_eq!(typed.namespace.as_deref(), Some("shop"));
+        assert_eq!(typed.context.as_deref(), Some("c"));
+        assert_eq!(of("-n shop ").namespace.as_deref(), Some("shop"));
+        assert_eq!(of("-n sh").namespace, None);
     }
 
     #[tokio::test]

@@ -1,19 +1,31 @@
-//! Digests of bytes.
+//! Digests of bytes: those of SHA-256, which images have.
 
-use std::fmt::Write as _;
-
+use anyhow::{Result, ensure};
+use kip_image::{Algorithm, Digest};
 use sha2::{Digest as _, Sha256};
 
 /// The digest of these bytes.
-pub fn of(bytes: &[u8]) -> String {
-    of_hash(&Sha256::digest(bytes))
+pub fn of(bytes: &[u8]) -> Digest {
+    Digest::from_sha256(Sha256::digest(bytes).into())
 }
 
-/// The digest with this hash.
-pub fn of_hash(hash: &[u8]) -> String {
-    let mut text = String::from("sha256:");
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+/// Reads `sha256:` and 64 digits.
+///
+/// # Errors
+/// When it is none, or one with another hash.
+pub fn parse(text: &str) -> Result<Digest> {
+    let digest = Digest::parse(text)?;
+    ensure!(
+        digest.algorithm() == Algorithm::Sha256,
+        "{digest}: only digests with SHA-256 can be checked"
+    );
+    Ok(digest)
+}
+
+/// As JSON has it.
+///
+/// # Errors
+/// The serializer's.
+pub fn as_text<S: serde::Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(digest)
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-/// The exit statuses, but for 0 and for 2, a wrong command line.
+/// The exit statuses, but for 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Anything else.
     Other = 1,
+    /// The command line is wrong.
+    Usage = 2,
     /// The pod, its container, the node or the image is not there.
     NotFound = 3,
     /// A right is missing, or a policy of the cluster refuses the helper pod.
@@ -43,6 +45,11 @@ pub fn failure(status: Status, text: impl Into<String>) -> anyhow::Error {
         text: text.into(),
     }
     .into()
+}
+
+/// The command line is wrong. The text names the flag and its value.
+pub fn usage(text: impl Into<String>) -> anyhow::Error {
+    failure(Status::Usage, text)
 }
 
 /// The kind of an error: that of the outermost failure in it.

@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::Node;
 use crate::agent::agent;
 use crate::cli::HelperOptions;
 use crate::cluster::Cluster;
-use crate::helper::{Helper, Running, interrupted};
-use crate::progress::Voice;
-use crate::target::{self, Target};
+use crate::helper::{Helper, Reads, Running, Start, no_image};
+use crate::interrupt::Interrupt;
+use crate::target::{self, Target, TargetImage};
 
 /// How many images of the node are tried for the helper pod, beside those of the target.
 const OTHERS: usize = 3;
@@ -24,46 +24,53 @@ pub async fn with_helper<T>(
     cluster: &Cluster,
     target: &Target,
     options: &HelperOptions,
+    interrupt: &Interrupt,
     work: impl AsyncFnOnce(&Arc<Running>) -> Result<T>,
 ) -> Result<T> {
-    let voice = Voice::new(false, cluster.verbosity);
-    let node = target::node(cluster, &target.node).await?;
+    let node = interrupt.or(target::node(cluster, &target.node)).await?;
     let architecture = node.as_ref().and_then(architecture);
     let agent = agent(architecture.unwrap_or("amd64"))?;
-    voice.detail(
-        1,
-        &format!(
-            "node {}, architecture {}",
-            target.node,
-            architecture.unwrap_or("not known, so amd64")
-        ),
-    );
-    let images = images(target, options, node.as_ref());
+    let known = architecture.unwrap_or("not known, so amd64");
+    let text = format!("node {}, architecture {known}", target.node);
+    cluster.voice.detail(1, &text);
     let began = Instant::now();
-    let helper = helper(target, options);
-    let running = Running::start(
-        &cluster.client,
-        &helper,
-        &images,
-        &agent,
-        options.helper_timeout,
-    );
-    let running = Arc::new(running.await?);
-    voice.detail(
-        1,
-        &format!(
-            "the helper pod runs after {:.1} s",
-            began.elapsed().as_secs_f64()
-        ),
-    );
-    let done = tokio::select! {
-        done = work(&running) => done,
-        error = interrupted() => Err(error),
+    let start = Start {
+        cluster,
+        helper: &helper(target, options),
+        agent: &agent,
+        timeout: options.helper_timeout,
+        interrupt,
     };
+    let images = images(target, options, node.as_ref());
+    let running = Arc::new(start.with_any(&images).await?);
+    let text = format!(
+        "the helper pod runs after {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    cluster.voice.detail(1, &text);
+    let done = interrupt.or(work(&running)).await;
     if let Err(error) = running.end().await {
-        voice.say(&format!("warning: {error:#}"));
+        cluster.voice.warn(&format!("{error:#}"));
     }
     done
+}
+
+/// As [`helper`], with the image that is likeliest on the node.
+///
+/// # Errors
+/// When there is no such node, or no image of it is known.
+pub async fn helper_on_node(
+    cluster: &Cluster,
+    target: &Target,
+    options: &HelperOptions,
+) -> Result<Helper> {
+    let node = target::node(cluster, &target.node).await?;
+    let images = images(target, options, node.as_ref());
+    let image = images.into_iter().next().ok_or_else(|| no_image(""))?;
+    Ok(Helper {
+        image,
+        ..helper(target, options)
+    })
 }
 
 /// What the helper pod is to be like, but for its name and its image.
@@ -80,17 +87,14 @@ pub fn helper(target: &Target, options: &HelperOptions) -> Helper {
         name: Helper::new_name(),
         namespace: namespace.unwrap_or_else(|| target.namespace.clone()),
         node: target.node.clone(),
-        image: images(target, options, None)
-            .into_iter()
-            .next()
-            .unwrap_or_default(),
+        image: String::new(),
         pull_secrets: if is_own {
             target.pull_secrets.clone()
         } else {
             Vec::new()
         },
         service_account: target.service_account.clone().filter(|_| is_own),
-        host_path: options.host_path.clone(),
+        reads: reads(options),
         patience: options.helper_timeout.as_secs().max(10),
         deadline: options.deadline.as_secs().max(10),
         purpose: if names.is_empty() {
@@ -101,10 +105,32 @@ pub fn helper(target: &Target, options: &HelperOptions) -> Helper {
     }
 }
 
+/// The names of an image that is itself what is read: the kubelet's first, which has a digest, so that it is the one that runs.
+fn exact_names(image: &TargetImage) -> Vec<String> {
+    let own = image.other_name.iter().chain([&image.name]);
+    own.cloned().collect()
+}
+
+fn reads(options: &HelperOptions) -> Reads {
+    if options.flat {
+        Reads::Image {
+            as_root: true,
+            skip_unreadable: options.skip_unreadable,
+        }
+    } else {
+        Reads::Node {
+            path: options.host_path.clone(),
+        }
+    }
+}
+
 /// Images that the node should have, the likeliest first: nothing of them is run.
 fn images(target: &Target, options: &HelperOptions, node: Option<&Node>) -> Vec<String> {
     if let Some(image) = &options.helper_image {
         return vec![image.clone()];
+    }
+    if options.flat {
+        return target.images.iter().flat_map(exact_names).collect();
     }
     let own = target
         .images

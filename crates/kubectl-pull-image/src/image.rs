@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use kip_agent::protocol::{Document, Image as Found};
-use serde::{Deserialize, Serialize};
+use kip_image::Digest;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::digest;
+use crate::on_node::OnNode;
 
 /// Media types of what is made anew.
 pub mod media_type {
@@ -27,21 +26,22 @@ pub mod media_type {
 pub const ORIGINAL: &str = "io.github.kubernetes-image-puller.original-manifest";
 
 /// Annotation of a layer: how it came to be. `proven`: the tar has the digest in the image's configuration. `rebuilt`: the tar
-/// was made again from the layer's files, and is another one than the original.
+/// was made again from the layer's files, and is another one than the original. `flat`: the tar has all files of the image.
 pub const LAYER_IS: &str = "io.github.kubernetes-image-puller.layer";
 
 /// Some content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// Its media type.
     pub media_type: String,
     /// Its digest.
-    pub digest: String,
+    #[serde(serialize_with = "digest::as_text")]
+    pub digest: Digest,
     /// In bytes.
     pub size: u64,
     /// Notes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -55,6 +55,8 @@ pub enum Origin {
     Proven,
     /// A tar with the same files, made again.
     Rebuilt,
+    /// A tar with the files of the whole image.
+    Flat,
 }
 
 /// A layer that is delivered.
@@ -63,7 +65,7 @@ pub struct Layer {
     /// Its content.
     pub descriptor: Descriptor,
     /// The digest of its uncompressed tar.
-    pub diff_id: String,
+    pub diff_id: Digest,
     /// How it came to be.
     pub origin: Origin,
 }
@@ -89,9 +91,10 @@ impl Image {
     ///
     /// # Errors
     /// When the node's documents are none.
-    pub fn new(found: &Found, layers: Vec<Layer>, names: Vec<String>) -> Result<Self> {
-        let mut config = bytes(&found.config)?;
-        if layers.iter().any(|layer| layer.origin == Origin::Rebuilt) {
+    pub fn new(found: &OnNode, layers: Vec<Layer>, names: Vec<String>) -> Result<Self> {
+        let mut config = found.config.clone();
+        let is_other = |layer: &Layer| matches!(layer.origin, Origin::Rebuilt | Origin::Flat);
+        if layers.iter().any(is_other) {
             config = with_diff_ids(&config, &layers)?;
         }
         let original = found
@@ -99,15 +102,10 @@ impl Image {
             .as_ref()
             .filter(|_| layers.iter().all(|layer| layer.origin == Origin::Blob));
         let (manifest, config_type) = match original {
-            Some(document) => {
-                let manifest = bytes(document)?;
-                let config_type = config_type(&manifest);
-                let media_type = document.media_type.clone();
-                let described = described(
-                    &manifest,
-                    media_type.unwrap_or_else(|| media_type::MANIFEST.to_owned()),
-                );
-                ((described, manifest), config_type)
+            Some(manifest) => {
+                let bytes = manifest.bytes.to_vec();
+                let described = described(&bytes, manifest.media_type.clone());
+                ((described, bytes), config_type(&manifest.bytes))
             }
             None => (
                 new_manifest(found, &config, &layers)?,
@@ -123,20 +121,13 @@ impl Image {
     }
 
     /// The documents of the image, with their digests.
-    pub fn documents(&self) -> [(&str, &[u8]); 2] {
+    pub fn documents(&self) -> [(&Digest, &[u8]); 2] {
         let (manifest, config) = (&self.manifest, &self.config);
         [
             (&manifest.0.digest, &manifest.1),
             (&config.0.digest, &config.1),
         ]
     }
-}
-
-/// The bytes of a document.
-pub fn bytes(document: &Document) -> Result<Vec<u8>> {
-    STANDARD
-        .decode(&document.bytes)
-        .context("a document that is no base64")
 }
 
 fn described(bytes: &[u8], media_type: String) -> Descriptor {
@@ -156,10 +147,10 @@ fn config_type(manifest: &[u8]) -> String {
     found.unwrap_or(media_type::CONFIG).to_owned()
 }
 
-fn new_manifest(found: &Found, config: &[u8], layers: &[Layer]) -> Result<(Descriptor, Vec<u8>)> {
+fn new_manifest(found: &OnNode, config: &[u8], layers: &[Layer]) -> Result<(Descriptor, Vec<u8>)> {
     let mut annotations = serde_json::Map::new();
     if let Some(original) = &found.manifest {
-        annotations.insert(ORIGINAL.to_owned(), original.digest.clone().into());
+        annotations.insert(ORIGINAL.to_owned(), original.digest.to_string().into());
     }
     let layers: Vec<_> = layers.iter().map(|layer| &layer.descriptor).collect();
     let manifest = serde_json::to_vec(&json!({
@@ -179,7 +170,10 @@ fn new_manifest(found: &Found, config: &[u8], layers: &[Layer]) -> Result<(Descr
 fn with_diff_ids(config: &[u8], layers: &[Layer]) -> Result<Vec<u8>> {
     let mut config: Value =
         serde_json::from_slice(config).context("a configuration that is no JSON")?;
-    let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+    let diff_ids: Vec<_> = layers
+        .iter()
+        .map(|layer| layer.diff_id.to_string())
+        .collect();
     let place = config
         .pointer_mut("/rootfs/diff_ids")
         .context("a configuration without layers")?;
@@ -187,46 +181,46 @@ fn with_diff_ids(config: &[u8], layers: &[Layer]) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&config)?)
 }
 
-/// When the image's history says that its layers were made, in seconds since 1970, each once.
-pub fn created(config: &[u8]) -> Vec<i64> {
+/// When the layer at this place was made, in seconds since 1970, the likeliest first: what the image's history says of it, then of
+/// others, the newest first. Each is there once.
+pub fn created(config: &[u8], layer: usize) -> Vec<i64> {
     let config: Value = serde_json::from_slice(config).unwrap_or_default();
+    let second = |text: &Value| {
+        let time: k8s_openapi::jiff::Timestamp = text.as_str()?.parse().ok()?;
+        Some(time.as_second())
+    };
+    let of_entry = |entry: &Value| second(entry.get("created")?);
     let history = config.get("history").and_then(Value::as_array);
-    let times = history
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.get("created"));
-    let times = times.chain(config.get("created")).filter_map(Value::as_str);
-    let times = times.filter_map(|text| text.parse::<k8s_openapi::jiff::Timestamp>().ok());
-    let mut times: Vec<_> = times.map(k8s_openapi::jiff::Timestamp::as_second).collect();
-    times.sort_unstable();
-    times.dedup();
+    let history = history.map(Vec::as_slice).unwrap_or_default();
+    let is_layer = |entry: &&Value| entry.get("empty_layer") != Some(&Value::Bool(true));
+    let own = history.iter().filter(is_layer).nth(layer);
+    let mut others: Vec<_> = history.iter().filter_map(of_entry).collect();
+    others.extend(config.get("created").and_then(second));
+    others.sort_unstable_by_key(|time| std::cmp::Reverse(*time));
+    let mut times = Vec::new();
+    for time in own.and_then(of_entry).into_iter().chain(others) {
+        if !times.contains(&time) {
+            times.push(time);
+        }
+    }
     times
 }
 
 #[cfg(test)]
 mod tests {
-    use kip_agent::protocol::StoreKind;
+    use kip_registry::Manifest;
 
     use super::*;
 
-    fn document(value: &Value) -> Document {
-        let bytes = value.to_string().into_bytes();
-        Document {
-            media_type: None,
-            digest: digest::of(&bytes),
-            bytes: STANDARD.encode(&bytes),
-        }
-    }
-
-    fn found() -> Found {
-        Found {
+    fn found() -> OnNode {
+        let config = json!({"rootfs": {"diff_ids": ["sha256:1"]}, "os": "linux"}).to_string();
+        let manifest = json!({"config": {"mediaType": "docker-config"}, "layers": []}).to_string();
+        let digest = digest::of(manifest.as_bytes());
+        OnNode {
             names: Vec::new(),
-            store: StoreKind::Containerd,
-            manifest: Some(document(
-                &json!({"config": {"mediaType": "docker-config"}, "layers": []}),
-            )),
-            index: None,
-            config: document(&json!({"rootfs": {"diff_ids": ["sha256:1"]}, "os": "linux"})),
+            manifest: Some(Manifest::kept(manifest.into(), None, &digest).unwrap()),
+            id: digest::of(config.as_bytes()),
+            config: config.into(),
             layers: Vec::new(),
         }
     }
@@ -234,7 +228,7 @@ mod tests {
     fn layer(origin: Origin) -> Layer {
         Layer {
             descriptor: described(b"layer", media_type::LAYER.to_owned()),
-            diff_id: "sha256:2".to_owned(),
+            diff_id: digest::of(b"tar"),
             origin,
         }
     }
@@ -249,23 +243,31 @@ mod tests {
     #[test]
     fn with_proven_layers_the_image_id_stays_and_with_others_it_does_not() {
         let proven = Image::new(&found(), vec![layer(Origin::Proven)], Vec::new()).unwrap();
-        assert_eq!(proven.config.0.digest, found().config.digest);
+        assert_eq!(proven.config.0.digest, found().id);
         let manifest: Value = serde_json::from_slice(&proven.manifest.1).unwrap();
         assert_eq!(
             manifest["annotations"][ORIGINAL],
-            found().manifest.unwrap().digest
+            found().manifest.unwrap().digest.to_string()
         );
         let rebuilt = Image::new(&found(), vec![layer(Origin::Rebuilt)], Vec::new()).unwrap();
-        assert_ne!(rebuilt.config.0.digest, found().config.digest);
+        assert_ne!(rebuilt.config.0.digest, found().id);
         let config: Value = serde_json::from_slice(&rebuilt.config.1).unwrap();
-        assert_eq!(config["rootfs"]["diff_ids"], json!(["sha256:2"]));
+        assert_eq!(
+            config["rootfs"]["diff_ids"],
+            json!([digest::of(b"tar").to_string()])
+        );
     }
 
     #[test]
-    fn the_times_of_the_history_are_read() {
+    fn a_layers_own_time_comes_first_then_the_newest() {
         let config = json!({"created": "1970-01-01T00:00:09Z", "history": [
-            {"created": "1970-01-01T00:00:07.9Z"}, {"created": "1970-01-01T00:00:09Z"}, {"created": "never"}, {},
+            {"created": "1970-01-01T00:00:07.9Z"}, {"created": "1970-01-01T00:00:08Z", "empty_layer": true},
+            {"created": "1970-01-01T00:00:09Z"}, {"created": "never"}, {},
         ]});
-        assert_eq!(created(config.to_string().as_bytes()), [7, 9]);
+        let config = config.to_string();
+        assert_eq!(created(config.as_bytes(), 0), [7, 9, 8]);
+        assert_eq!(created(config.as_bytes(), 1), [9, 8, 7]);
+        assert_eq!(created(config.as_bytes(), 2), [9, 8, 7]);
+        assert_eq!(created(b"no JSON", 0), [0; 0]);
     }
 }

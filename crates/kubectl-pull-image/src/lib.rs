@@ -18,23 +18,31 @@ pub mod cluster;
 pub mod completion;
 pub mod digest;
 pub mod failure;
+pub mod flat;
 pub mod helper;
 pub mod helping;
 pub mod image;
+pub mod interrupt;
 pub mod link;
 pub mod list;
+pub mod names;
+pub mod on_node;
 pub mod output;
 pub mod plan;
 pub mod progress;
 pub mod prune;
 pub mod pull;
+pub mod report;
 pub mod rights;
 pub mod sink;
 pub mod target;
 pub mod transfer;
+pub mod units;
+pub mod whole_file;
 
 use cli::{Cli, Command};
 use cluster::Cluster;
+use interrupt::Interrupt;
 use progress::Voice;
 
 /// Does what the command line says.
@@ -43,18 +51,21 @@ use progress::Voice;
 /// With an exit status that [`failure::status`] knows.
 pub async fn run(cli: &Cli) -> anyhow::Result<()> {
     let voice = Voice::new(cli.pull.quiet, cli.connection.v);
+    let interrupt = Interrupt::listen()?;
     match &cli.command {
         Some(Command::Completion { shell }) => return output::write(&completion::script(*shell)),
         Some(Command::Complete { words }) => {
-            let cluster = Cluster::of(&cli.connection).await.ok();
+            let typed = completion::connection(words);
+            let cluster = Cluster::of(typed.as_ref().unwrap_or(&cli.connection), voice);
+            let cluster = cluster.await.ok();
             return output::write(&completion::complete(cluster.as_ref(), words).await);
         }
         _ => {}
     }
-    let cluster = Cluster::of(&cli.connection).await?;
+    let cluster = interrupt.or(Cluster::of(&cli.connection, voice)).await?;
     match &cli.command {
         Some(Command::List { node, output }) => {
-            list::list(&cluster, node, &cli.helper, *output).await
+            list::list(&cluster, node, &cli.helper, *output, &interrupt).await
         }
         Some(Command::Prune {
             all_namespaces,
@@ -66,8 +77,10 @@ pub async fn run(cli: &Cli) -> anyhow::Result<()> {
                 .as_ref()
                 .unwrap_or(&cluster.namespace);
             let namespace = (!all_namespaces).then_some(own.as_str());
-            prune::prune(&cluster, namespace, *force).await
+            interrupt
+                .or(prune::prune(&cluster, namespace, *force))
+                .await
         }
-        _ => pull::pull(&cluster, &cli.pull, &cli.helper, voice).await,
+        _ => pull::pull(&cluster, &cli.pull, &cli.helper, &interrupt).await,
     }
 }

@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::cli::{HelperOptions, Output};
 use crate::cluster::Cluster;
 use crate::helper::Running;
+use crate::interrupt::Interrupt;
+use crate::output::printable;
 use crate::target::Target;
 use crate::{helping, output};
 
@@ -22,18 +24,23 @@ pub async fn list(
     node: &str,
     options: &HelperOptions,
     output: Output,
+    interrupt: &Interrupt,
 ) -> Result<()> {
     let target = Target::of_node(node, &cluster.namespace);
-    let listing =
-        helping::with_helper(cluster, &target, options, async |running: &Arc<Running>| {
-            let mut link = running.connect().await?;
-            link.ask::<Listing>(&Request::List {}).await
-        });
-    let listing = listing.await?;
+    let work = async |running: &Arc<Running>| {
+        let mut link = running.connect().await?;
+        link.greet().await?;
+        link.ask::<Listing>(&Request::List {}).await
+    };
+    let listing = helping::with_helper(cluster, &target, options, interrupt, work).await?;
+    for problem in &listing.problems {
+        cluster.voice.warn(problem);
+    }
     if output == Output::Text {
         return output::write(&table(&listing.images));
     }
-    output::print(&json!({"node": node, "images": listing.images}), output)
+    let document = json!({"node": node, "images": listing.images, "problems": listing.problems});
+    output::print(&document, output)
 }
 
 /// A line for each name.
@@ -47,6 +54,8 @@ fn table(images: &[Listed]) -> String {
             .map_or_else(|| "unknown".to_owned(), |size| HumanBytes(size).to_string());
         let blobs = match image.blobs {
             Some((here, all)) => format!("{here} of {all}"),
+            // Of an image that is damaged nothing is known.
+            None if image.size.is_none() => "unknown".to_owned(),
             None => "none are kept".to_owned(),
         };
         let none = image.names.is_empty().then_some("<none>");
@@ -54,14 +63,19 @@ fn table(images: &[Listed]) -> String {
         for name in names {
             let short = id.get(..12).unwrap_or(id);
             rows.push([
-                name.to_owned(),
+                printable(name).replace(['\n', '\t'], " "),
                 short.to_owned(),
                 size.clone(),
                 blobs.clone(),
             ]);
         }
     }
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths = [width(0), width(1), width(2)];
     let line = |row: &[String; 4]| {
         let [name, id, size, blobs] = row;

@@ -1,15 +1,27 @@
 //! Which content is fetched of an image, and in which form.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
-use kip_agent::protocol::{Image as Found, Kept, Layer as Kind, Part, Rebuilt, Request};
+use kip_agent::protocol::{Kept, Part, Rebuilt, Request};
+use kip_image::Digest;
 
 use crate::cache::Cache;
 use crate::failure::{Status, failure};
 use crate::image::{Descriptor, LAYER_IS, Layer, Origin, created, media_type};
 use crate::link::Link;
+use crate::on_node::{self, OnNode};
 use crate::transfer::Item;
+
+/// How tars are made again.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Whether each must be the layer byte for byte.
+    pub is_identical: bool,
+    /// What those are that are not.
+    pub rebuilt: Origin,
+}
 
 /// What is done for an image.
 #[derive(Debug, Default)]
@@ -20,23 +32,39 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// The bytes that are in the cache.
     pub cached: u64,
+    /// What the agent could not read, and was allowed to leave out.
+    pub left_out: Option<LeftOut>,
 }
 
-/// Decides on each layer: what the cache has, else the blob, else its tar byte for byte, else a tar made again.
+/// Files that are missing in a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many.
+    pub count: usize,
+    /// Some of them.
+    pub examples: Vec<String>,
+}
+
+impl LeftOut {
+    fn of(rebuilt: &Rebuilt) -> Option<Self> {
+        (rebuilt.left_out > 0).then(|| Self {
+            count: rebuilt.left_out,
+            examples: rebuilt.examples.clone(),
+        })
+    }
+}
+
+/// Decides on each layer: what the cache has, else the blob, else its tar byte for byte, else a tar made again. Where each can be had as
+/// its blob, each is: then the manifest stays the same, too.
 ///
 /// # Errors
 /// When the node has not got a layer in any form; when one cannot be proven, and has to be.
-pub async fn plan(
-    found: &Found,
-    config: &[u8],
-    cache: &Cache,
-    link: &mut Link,
-    identical: bool,
-) -> Result<Plan> {
+pub async fn plan(found: &OnNode, cache: &Arc<Cache>, link: &mut Link, how: How) -> Result<Plan> {
     let mut plan = Plan::default();
-    let created = created(config);
-    for layer in &found.layers {
-        if let Some((content, size)) = cached(layer, cache) {
+    check(found, cache, link).await?;
+    let as_blobs = found.layers.iter().all(|it| is_blob(it, cache));
+    for (at, layer) in found.layers.iter().enumerate() {
+        if let Some((content, size)) = cached(layer, cache, as_blobs) {
             plan.cached += size;
             plan.layers.push(content);
             continue;
@@ -44,7 +72,7 @@ pub async fn plan(
         let (content, part) = match &layer.kept {
             Kept::Blob => of_blob(layer)?,
             Kept::TarSplit { size } => {
-                let chain_id = layer.chain_id.clone();
+                let chain_id = layer.told.chain_id.clone();
                 (
                     tar(layer.diff_id.clone(), *size, Origin::Proven),
                     Part::TarSplit { chain_id },
@@ -52,11 +80,12 @@ pub async fn plan(
             }
             Kept::Snapshot => {
                 let request = Request::Rebuild {
-                    layer: layer.clone(),
-                    created: created.clone(),
+                    layer: layer.told.clone(),
+                    created: created(&found.config, at),
                 };
                 let rebuilt: Rebuilt = link.ask(&request).await?;
-                of_rebuilt(layer, rebuilt, identical)?
+                plan.left_out = plan.left_out.or_else(|| LeftOut::of(&rebuilt));
+                of_rebuilt(layer, &rebuilt, how)?
             }
             Kept::Nothing { why } => {
                 let text = format!("the node has not got the layer {}: {why}", layer.diff_id);
@@ -64,7 +93,7 @@ pub async fn plan(
             }
         };
         // A tar that was made again may have come with another image.
-        match cache.size(&content.descriptor.digest) {
+        match check_one(&content.descriptor.digest, cache, link).await? {
             Some(size) => plan.cached += size,
             None => plan.items.push(Item {
                 digest: content.descriptor.digest.clone(),
@@ -84,19 +113,46 @@ pub async fn plan(
     Ok(plan)
 }
 
-/// The layer from the cache: the blob, or its tar.
-fn cached(layer: &Kind, cache: &Cache) -> Option<(Layer, u64)> {
-    let blob = layer.blob.as_ref().and_then(|blob| {
-        let size = cache.size(&blob.digest).filter(|size| *size == blob.size)?;
-        Some((of_blob(layer).ok()?.0, size))
-    });
-    blob.or_else(|| {
-        let size = cache.size(&layer.diff_id)?;
-        Some((tar(layer.diff_id.clone(), size, Origin::Proven), size))
-    })
+/// Reads what the cache has of the layers.
+async fn check(found: &OnNode, cache: &Arc<Cache>, link: &mut Link) -> Result<()> {
+    for layer in &found.layers {
+        let blob = layer.blob.as_ref().map(|blob| &blob.digest);
+        for digest in blob.into_iter().chain([&layer.diff_id]) {
+            check_one(digest, cache, link).await?;
+        }
+    }
+    Ok(())
 }
 
-fn of_blob(layer: &Kind) -> Result<(Layer, Part)> {
+/// The size of content that the cache has.
+async fn check_one(digest: &Digest, cache: &Arc<Cache>, link: &mut Link) -> Result<Option<u64>> {
+    let (cache, digest) = (cache.clone(), digest.clone());
+    let checked = tokio::task::spawn_blocking(move || cache.check(&digest));
+    link.hold(checked).await??
+}
+
+/// Whether the layer can be had as its blob.
+fn is_blob(layer: &on_node::Layer, cache: &Cache) -> bool {
+    layer.kept == Kept::Blob || cached_blob(layer, cache).is_some()
+}
+
+/// The layer from the cache: the blob, or its tar.
+fn cached(layer: &on_node::Layer, cache: &Cache, as_blob: bool) -> Option<(Layer, u64)> {
+    let blob = cached_blob(layer, cache);
+    if as_blob || blob.is_some() {
+        return blob;
+    }
+    let size = cache.size(&layer.diff_id)?;
+    Some((tar(layer.diff_id.clone(), size, Origin::Proven), size))
+}
+
+fn cached_blob(layer: &on_node::Layer, cache: &Cache) -> Option<(Layer, u64)> {
+    let blob = layer.blob.as_ref()?;
+    let size = cache.size(&blob.digest).filter(|size| *size == blob.size)?;
+    Some((of_blob(layer).ok()?.0, size))
+}
+
+fn of_blob(layer: &on_node::Layer) -> Result<(Layer, Part)> {
     let blob = layer.blob.as_ref();
     let blob = blob.ok_or_else(|| anyhow::anyhow!("a blob that has no digest"))?;
     let content = Layer {
@@ -109,13 +165,14 @@ fn of_blob(layer: &Kind) -> Result<(Layer, Part)> {
         diff_id: layer.diff_id.clone(),
         origin: Origin::Blob,
     };
-    let digest = blob.digest.clone();
+    let digest = blob.digest.to_string();
     Ok((content, Part::Blob { digest }))
 }
 
-fn of_rebuilt(layer: &Kind, rebuilt: Rebuilt, identical: bool) -> Result<(Layer, Part)> {
-    let is_proven = rebuilt.is_proven && rebuilt.digest == layer.diff_id;
-    if identical && !is_proven {
+fn of_rebuilt(layer: &on_node::Layer, rebuilt: &Rebuilt, how: How) -> Result<(Layer, Part)> {
+    let made = on_node::tar(rebuilt)?;
+    let is_proven = made.digest == layer.diff_id;
+    if how.is_identical && !is_proven {
         let text = format!(
             "the layer {} can only be made again, not identically: none of {} known forms of a tar has its digest \
              (--require-identical)",
@@ -126,20 +183,20 @@ fn of_rebuilt(layer: &Kind, rebuilt: Rebuilt, identical: bool) -> Result<(Layer,
     let origin = if is_proven {
         Origin::Proven
     } else {
-        Origin::Rebuilt
+        how.rebuilt
     };
     let part = Part::Snapshot {
-        chain_id: layer.chain_id.clone(),
-        profile: rebuilt.profile,
+        chain_id: layer.told.chain_id.clone(),
+        profile: rebuilt.profile.clone(),
     };
-    Ok((tar(rebuilt.digest, rebuilt.size, origin), part))
+    Ok((tar(made.digest, made.size, origin), part))
 }
 
-fn tar(digest: String, size: u64, origin: Origin) -> Layer {
-    let how = if origin == Origin::Rebuilt {
-        "rebuilt"
-    } else {
-        "proven"
+fn tar(digest: Digest, size: u64, origin: Origin) -> Layer {
+    let how = match origin {
+        Origin::Blob | Origin::Proven => "proven",
+        Origin::Rebuilt => "rebuilt",
+        Origin::Flat => "flat",
     };
     Layer {
         diff_id: digest.clone(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
+use crate::output::printable;
 use crate::transfer::Counters;
 
 /// How often a line is written where there is no terminal.
@@ -33,15 +34,25 @@ impl Voice {
     /// Says it.
     pub fn say(self, text: &str) {
         if !self.is_quiet {
-            // Whoever has closed it does not want to read it.
-            let _ = writeln!(std::io::stderr(), "{text}");
+            self.give(text);
         }
+    }
+
+    /// Says it, also if it is quiet: something went wrong.
+    pub fn warn(self, text: &str) {
+        self.give(&format!("warning: {text}"));
+    }
+
+    /// Says it, also if it is quiet: it was asked for.
+    pub fn give(self, text: &str) {
+        // Whoever has closed it does not want to read it.
+        let _ = writeln!(std::io::stderr(), "{}", printable(text.trim_end()));
     }
 
     /// Says it to those who want to know this much.
     pub fn detail(self, level: u8, text: &str) {
         if self.verbosity >= level {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            self.give(text);
         }
     }
 

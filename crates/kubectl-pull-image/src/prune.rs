@@ -19,16 +19,17 @@ use crate::rights::explain;
 pub async fn prune(cluster: &Cluster, namespace: Option<&str>, force: bool) -> Result<()> {
     let place = namespace.unwrap_or("(all)");
     let ours = ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1));
-    let jobs: Api<Job> = api(cluster, namespace);
-    let jobs = jobs
-        .list(&ours)
-        .await
-        .map_err(|error| explain(error, "list", "jobs.batch", place))?;
+    // A Job is made before its ConfigMap: of each map that is seen here, the Job is seen below, if it is there.
     let maps: Api<ConfigMap> = api(cluster, namespace);
     let maps = maps
         .list(&ours)
         .await
         .map_err(|error| explain(error, "list", "configmaps", place))?;
+    let jobs: Api<Job> = api(cluster, namespace);
+    let jobs = jobs
+        .list(&ours)
+        .await
+        .map_err(|error| explain(error, "list", "jobs.batch", place))?;
     let now = Timestamp::now();
     let (over, under_way): (Vec<_>, Vec<_>) = jobs
         .items
@@ -38,14 +39,11 @@ pub async fn prune(cluster: &Cluster, namespace: Option<&str>, force: bool) -> R
     for job in &over {
         let space = job.namespace().unwrap_or_default();
         let api: Api<Job> = Api::namespaced(cluster.client.clone(), &space);
-        let deleted = api
-            .delete(&job.name_any(), &DeleteParams::background())
-            .await;
-        deleted.map_err(|error| explain(error, "delete", "jobs.batch", &space))?;
-        removed.push(format!(
-            "job.batch/{} in namespace {space} removed",
-            job.name_any()
-        ));
+        let name = job.name_any();
+        let deleted = api.delete(&name, &DeleteParams::background()).await;
+        if is_gone(deleted.map(|_| ()), "jobs.batch", &space)? {
+            removed.push(format!("job.batch/{name} in namespace {space} removed"));
+        }
     }
     // Those of a Job that was just removed go with it.
     let owned: Vec<_> = over
@@ -63,17 +61,25 @@ pub async fn prune(cluster: &Cluster, namespace: Option<&str>, force: bool) -> R
         }
         let space = map.namespace().unwrap_or_default();
         let api: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), &space);
-        let deleted = api.delete(&map.name_any(), &DeleteParams::default()).await;
-        deleted.map_err(|error| explain(error, "delete", "configmaps", &space))?;
-        removed.push(format!(
-            "configmap/{} in namespace {space} removed",
-            map.name_any()
-        ));
+        let name = map.name_any();
+        let deleted = api.delete(&name, &DeleteParams::default()).await;
+        if is_gone(deleted.map(|_| ()), "configmaps", &space)? {
+            removed.push(format!("configmap/{name} in namespace {space} removed"));
+        }
     }
     if removed.is_empty() {
         removed.push("nothing was left behind".to_owned());
     }
     output::write(&(removed.join("\n") + "\n"))
+}
+
+/// Whether it was removed just now; not where another one has done it.
+fn is_gone(deleted: kube::Result<()>, resource: &str, namespace: &str) -> Result<bool> {
+    match deleted {
+        Ok(()) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(explain(error, "delete", resource, namespace)),
+    }
 }
 
 fn api<K>(cluster: &Cluster, namespace: Option<&str>) -> Api<K>

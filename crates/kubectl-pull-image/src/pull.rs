@@ -5,30 +5,47 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use indicatif::HumanBytes;
 use kip_agent::protocol::{Image as Found, Request};
 use serde_json::json;
 
 use crate::cache::Cache;
-use crate::cli::{HelperOptions, Output, Pull};
+use crate::cli::{HelperOptions, Pull};
 use crate::cluster::Cluster;
-use crate::failure::{Status, failure};
-use crate::helper::{Running, interrupted};
+use crate::failure::{Status, failure, usage};
+use crate::flat;
+use crate::helper::Running;
 use crate::helping;
-use crate::image::{self, Image, Origin};
-use crate::link::Declined;
-use crate::plan::{Plan, plan};
-use crate::progress::{Voice, per_second};
+use crate::image::{Image, Origin};
+use crate::interrupt::Interrupt;
+use crate::link::{Declined, Link};
+use crate::names::names;
+use crate::on_node::OnNode;
+use crate::plan::{How, LeftOut, plan};
+use crate::report::{announce, report};
 use crate::sink::Sink;
 use crate::target::{Target, TargetImage, target};
-use crate::transfer::{Counters, fetch};
+use crate::transfer::{self, Counters};
 
 /// What was done.
-struct Done {
-    images: Vec<Image>,
-    cached: u64,
-    counters: Arc<Counters>,
-    fetching: Duration,
+pub struct Done {
+    /// The images, in the order of the target's.
+    pub images: Vec<Image>,
+    /// What earlier runs had read whole, in bytes.
+    pub cached: u64,
+    /// What was read.
+    pub counters: Arc<Counters>,
+    /// What could not be read, and was allowed to be left out.
+    pub left_out: Vec<LeftOut>,
+    /// How long that took.
+    pub fetching: Duration,
+}
+
+impl Done {
+    /// What this run has read, in bytes.
+    pub fn fetched(&self) -> u64 {
+        let kept = self.counters.kept.load(Ordering::Relaxed);
+        self.counters.bytes.load(Ordering::Relaxed) - kept
+    }
 }
 
 /// Pulls.
@@ -39,35 +56,51 @@ pub async fn pull(
     cluster: &Cluster,
     options: &Pull,
     helper: &HelperOptions,
-    voice: Voice,
+    interrupt: &Interrupt,
 ) -> Result<()> {
-    let sink = Sink::parse(options.to.as_deref(), &options.plain_http)?;
+    let named = named_sink(options)?;
+    if options.dry_run.is_some() {
+        return interrupt.or(preview(cluster, options, helper)).await;
+    }
+    let sink = named.map_or_else(Sink::of_machine, Ok)?;
+    let cache = Arc::new(open_cache(options)?);
+    let target = interrupt.or(target(cluster, options)).await?;
+    let work =
+        async |running: &Arc<Running>| read(running, &cache, &target, options, cluster).await;
+    let done = helping::with_helper(cluster, &target, helper, interrupt, work).await?;
+    let delivered = sink.deliver(done.images.clone(), &cache, interrupt);
+    delivered.await?;
+    report(&done, &target, &sink, options.output, cluster.voice)?;
+    // The image is where it should be.
+    if let Err(error) = cache.shrink(options.cache_size) {
+        cluster.voice.warn(&format!("{error:#}"));
+    }
+    Ok(())
+}
+
+fn named_sink(options: &Pull) -> Result<Option<Sink>> {
+    let Some(text) = &options.to else {
+        return Ok(None);
+    };
+    let sink = Sink::parse(text, &options.plain_http)?;
+    if let (Sink::Registry(_), Some(tag)) = (&sink, &options.tag) {
+        let text = format!("--tag '{tag}': --to '{text}' says already what the image is called");
+        return Err(usage(text));
+    }
+    Ok(Some(sink))
+}
+
+fn open_cache(options: &Pull) -> Result<Cache> {
     let folder = options.cache_dir.clone().or_else(Cache::default_folder);
     let folder =
         folder.context("neither HOME nor XDG_CACHE_HOME is set: name a folder with --cache-dir")?;
-    let target = target(cluster, options).await?;
-    if options.dry_run.is_some() {
-        return preview(&target, helper, options.output);
-    }
-    let cache = Arc::new(Cache::open(&folder)?);
-    let done = helping::with_helper(cluster, &target, helper, async |running: &Arc<Running>| {
-        read(running, &cache, &target, options, voice).await
-    });
-    let done = done.await?;
-    tokio::select! {
-        delivered = sink.deliver(done.images.clone(), &cache) => delivered?,
-        error = interrupted() => {
-            sink.give_up();
-            return Err(error);
-        }
-    }
-    cache.shrink(options.cache_size)?;
-    report(&done, &target, &sink, options, voice)
+    Cache::open(&folder)
 }
 
 /// Prints what would be made in the cluster.
-fn preview(target: &Target, options: &HelperOptions, output: Output) -> Result<()> {
-    let helper = helping::helper(target, options);
+async fn preview(cluster: &Cluster, options: &Pull, helper: &HelperOptions) -> Result<()> {
+    let target = target(cluster, options).await?;
+    let helper = helping::helper_on_node(cluster, &target, helper).await?;
     // The agent's bytes say nothing to anybody.
     let map = helper.config_map(b"the agent for the node's architecture", None);
     let items = [
@@ -75,7 +108,7 @@ fn preview(target: &Target, options: &HelperOptions, output: Output) -> Result<(
         serde_json::to_value(map)?,
     ];
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    crate::output::print(&list, output)
+    crate::output::print(&list, options.output)
 }
 
 async fn read(
@@ -83,34 +116,29 @@ async fn read(
     cache: &Arc<Cache>,
     target: &Target,
     options: &Pull,
-    voice: Voice,
+    cluster: &Cluster,
 ) -> Result<Done> {
+    let voice = cluster.voice;
     let mut link = running.connect().await?;
+    link.greet().await?;
+    let how = How {
+        is_identical: options.require_identical,
+        rebuilt: if running.reads_image() {
+            Origin::Flat
+        } else {
+            Origin::Rebuilt
+        },
+    };
     let mut found = Vec::new();
     let mut plans = Vec::new();
     for image in &target.images {
-        let request = Request::Find {
-            wanted: image.wanted.clone(),
-        };
-        let on_node: Found = link
-            .ask(&request)
-            .await
-            .map_err(|error| of_node(error, image))?;
-        let config = image::bytes(&on_node.config)?;
-        let plan = plan(
-            &on_node,
-            &config,
-            cache,
-            &mut link,
-            options.require_identical,
-        )
-        .await
-        .map_err(|error| of_layer(error, image))?;
+        let on_node = find(&mut link, image, running).await?;
+        let plan = plan(&on_node, cache, &mut link, how).await;
+        let plan = plan.map_err(|error| declined(error, Status::Incomplete, image));
+        plans.push(plan.map_err(|error| running.explain(error))?);
         found.push(on_node);
-        plans.push(plan);
     }
-    drop(link);
-    let counters = Arc::new(Counters::default());
+    let names = names(&target.images, &found, options.tag.as_ref())?;
     let items = plans.iter().flat_map(|plan| plan.items.iter().cloned());
     let mut items: Vec<_> = items.collect();
     // Images may share a layer, which is fetched once; and who locks layers in one order never waits for another run that
@@ -119,42 +147,43 @@ async fn read(
     items.dedup_by(|one, other| one.digest == other.digest);
     let total = items.iter().map(|item| item.size).sum();
     voice.say(&announce(target, total, &plans));
+    let counters = Arc::new(Counters::default());
+    let open = transfer::begin(&mut link, cache, items, &counters, voice).await?;
+    drop(link);
     let began = Instant::now();
     let shown = voice.show(&counters, total);
-    fetch(
-        running,
-        cache,
-        items,
-        usize::from(options.streams),
-        &counters,
-    )
-    .await?;
+    let streams = usize::from(options.streams);
+    transfer::fetch(running, cache, open, streams, &counters).await?;
     drop(shown);
     let fetching = began.elapsed();
     let cached = plans.iter().map(|plan| plan.cached).sum();
-    let mut images = Vec::new();
-    for ((image, found), plan) in target.images.iter().zip(&found).zip(plans) {
-        images.push(Image::new(
-            found,
-            plan.layers,
-            names(image, found, options.tag.as_deref())?,
-        )?);
-    }
+    let left_out = plans.iter_mut().filter_map(|plan| plan.left_out.take());
+    let left_out = left_out.collect();
+    let each = found.iter().zip(plans).zip(names);
+    let images = each.map(|((found, plan), names)| Image::new(found, plan.layers, names));
     Ok(Done {
-        images,
+        images: images.collect::<Result<_>>()?,
         cached,
         counters,
+        left_out,
         fetching,
     })
 }
 
-fn of_node(error: anyhow::Error, image: &TargetImage) -> anyhow::Error {
-    declined(error, Status::NotFound, image)
-}
-
-/// The image was there a moment ago.
-fn of_layer(error: anyhow::Error, image: &TargetImage) -> anyhow::Error {
-    declined(error, Status::Incomplete, image)
+/// What the node has of the image, checked.
+async fn find(link: &mut Link, image: &TargetImage, running: &Running) -> Result<OnNode> {
+    let request = Request::Find {
+        wanted: image.wanted.clone(),
+    };
+    let told: Result<Found> = link.ask(&request).await;
+    let told = told.map_err(|error| declined(error, Status::NotFound, image))?;
+    let checked = if running.reads_image() {
+        flat::is_same(image, &running.image_id)?;
+        flat::check(told, image)
+    } else {
+        OnNode::check(told, &image.wanted)
+    };
+    checked.map_err(|error| failure(Status::Incomplete, format!("{}: {error:#}", image.name)))
 }
 
 fn declined(error: anyhow::Error, status: Status, image: &TargetImage) -> anyhow::Error {
@@ -164,106 +193,29 @@ fn declined(error: anyhow::Error, status: Status, image: &TargetImage) -> anyhow
     }
 }
 
-/// The names that the image gets: the one that was asked for, else that in the pod, else those of the node.
-fn names(image: &TargetImage, found: &Found, tag: Option<&str>) -> Result<Vec<String>> {
-    if let Some(tag) = tag {
-        let name = kip_image::Reference::parse(tag).context("--tag")?;
-        return Ok(tagged(&name).into_iter().collect());
-    }
-    // A digest is no name, though it looks like one with a tag.
-    let own =
-        (!image.name.starts_with("sha256:")).then(|| kip_image::Reference::parse(&image.name));
-    let own = own.and_then(|name| tagged(&name.ok()?));
-    if let Some(own) = own {
-        return Ok(vec![own]);
-    }
-    let known = found
-        .names
-        .iter()
-        .filter_map(|name| kip_image::Reference::parse(name).ok());
-    Ok(known
-        .filter_map(|name| name.tag().is_some().then(|| tagged(&name)).flatten())
-        .collect())
-}
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
 
-/// The whole name with its tag. A name that has only a digest has no tag to give.
-fn tagged(name: &kip_image::Reference) -> Option<String> {
-    let tag = name.tag_or_latest()?;
-    Some(format!("{}:{tag}", name.name()))
-}
+    use super::*;
+    use crate::cli::Cli;
+    use crate::failure::status;
 
-fn announce(target: &Target, total: u64, plans: &[Plan]) -> String {
-    let names: Vec<_> = target
-        .images
-        .iter()
-        .map(|image| image.name.as_str())
-        .collect();
-    let cached: u64 = plans.iter().map(|plan| plan.cached).sum();
-    let layers: usize = plans.iter().map(|plan| plan.layers.len()).sum();
-    format!(
-        "{} from node {}: {layers} layers, {} to fetch, {} in the cache",
-        names.join(", "),
-        target.node,
-        HumanBytes(total),
-        HumanBytes(cached)
-    )
-}
+    fn pull(arguments: &[&str]) -> Pull {
+        let all = ["kubectl-pull_image", "web"].iter().chain(arguments);
+        Cli::try_parse_from(all).unwrap().pull
+    }
 
-fn report(done: &Done, target: &Target, sink: &Sink, options: &Pull, voice: Voice) -> Result<()> {
-    let kept = done.counters.kept.load(Ordering::Relaxed);
-    let bytes = done.counters.bytes.load(Ordering::Relaxed) - kept;
-    let wire = done.counters.wire_bytes.load(Ordering::Relaxed);
-    let rate = per_second(bytes, done.fetching);
-    let count = |origin: Origin| {
-        let layers = done.images.iter().flat_map(|image| &image.layers);
-        layers.filter(|layer| layer.origin == origin).count()
-    };
-    let (blobs, proven, rebuilt) = (
-        count(Origin::Blob),
-        count(Origin::Proven),
-        count(Origin::Rebuilt),
-    );
-    if options.output == Output::Text {
-        for image in &done.images {
-            let name = image.names.first().map_or("without a name", String::as_str);
-            voice.say(&format!("{name}: image ID {}", image.config.0.digest));
-        }
-        voice.say(&format!(
-            "{} in {:.1} s, {}/s, {} over the network; layers: {blobs} as in the registry, {proven} proven identical, \
-             {rebuilt} rebuilt; to {}",
-            HumanBytes(bytes),
-            done.fetching.as_secs_f64(),
-            HumanBytes(rate),
-            HumanBytes(wire),
-            sink.describe()
-        ));
-        if rebuilt > 0 {
-            voice.say("rebuilt layers have the same files in another tar, so that the image has another ID than in the cluster");
-        }
-        return Ok(());
+    #[test]
+    fn a_registry_has_the_name_already() {
+        assert_eq!(named_sink(&pull(&["--tag", "a:1"])).unwrap(), None);
+        assert!(named_sink(&pull(&["--to", "oci:a", "--tag", "a:1"])).is_ok());
+        let both = pull(&["--to", "registry://r.example/a", "--tag", "b:1"]);
+        let error = named_sink(&both).unwrap_err();
+        assert_eq!(status(&error), Status::Usage);
+        assert!(
+            error.to_string().contains("--tag 'docker.io/library/b:1'"),
+            "{error}"
+        );
     }
-    let images: Vec<_> = done.images.iter().zip(&target.images).map(|(image, target)| {
-        let layers: Vec<_> = image.layers.iter().map(|layer| {
-            json!({"digest": layer.descriptor.digest, "diffId": layer.diff_id, "size": layer.descriptor.size, "origin": layer.origin})
-        }).collect();
-        json!({
-            "image": target.name, "containers": target.containers, "names": image.names,
-            "id": image.config.0.digest, "manifest": image.manifest.0.digest, "layers": layers,
-        })
-    }).collect();
-    let all = json!({
-        "node": target.node,
-        "images": images,
-        "fetched": {"bytes": bytes, "wireBytes": wire, "seconds": done.fetching.as_secs_f64(),
-                    "cuts": done.counters.cuts.load(Ordering::Relaxed)},
-        "cachedBytes": done.cached + kept,
-        "layers": {"blob": blobs, "proven": proven, "rebuilt": rebuilt},
-        "to": sink.describe(),
-    });
-    // Where standard output has the archive, nothing else may be there.
-    if *sink == Sink::Output {
-        voice.say(&serde_json::to_string(&all)?);
-        return Ok(());
-    }
-    crate::output::print(&all, options.output)
 }

@@ -7,7 +7,7 @@ use kip_e2e::lab::{Identity, eventually};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::setup::{KEEPS, Lab, said, small, with_lab};
+use crate::setup::{KEEPS, Lab, container, said, small, with_lab};
 
 #[tokio::test]
 async fn a_policy_that_refuses_the_pod_is_named_and_another_namespace_helps() {
@@ -142,4 +142,39 @@ async fn allow(lab: &Lab<'_>, identity: &Identity, rights: &[(String, String)]) 
     })
     .await;
     Ok(())
+}
+
+#[tokio::test]
+async fn two_images_do_not_get_one_name() {
+    with_lab("pull-names", async |lab| {
+        let names = ["main", "side"].map(|name| {
+            let image = small(&lab.space.cluster);
+            lab.push(&format!("{name}:1"), &image)
+        });
+        let spec =
+            json!({"containers": [container("main", &names[0]), container("side", &names[1])]});
+        lab.pod_of("web", KEEPS, spec).await.unwrap();
+        let archive = lab.path("web.tar");
+        let sink = format!("oci-archive:{}", archive.display());
+        let all = [
+            "web",
+            "--all-containers",
+            "--to",
+            &sink,
+            "--tag",
+            "kept.example/web:1",
+        ];
+        let output = lab.run(&all).await;
+        let words = said(&output);
+        assert_eq!(output.status.code(), Some(6), "{words}");
+        assert!(
+            words.contains("kept.example/web:1") && words.contains("-c"),
+            "{words}"
+        );
+        assert!(!archive.exists());
+        let done = lab.pull(&all[..4]).await;
+        assert_eq!(done["images"].as_array().unwrap().len(), 2);
+        lab.nothing_is_left().await;
+    })
+    .await;
 }

@@ -24,7 +24,7 @@ async fn it_is_the_image_that_runs_though_its_tag_has_moved() {
         assert_eq!(done["images"][0]["manifest"], runs.digest().as_str());
         assert_eq!(
             done["layers"],
-            json!({"blob": 2, "proven": 0, "rebuilt": 0})
+            json!({"blob": 2, "proven": 0, "rebuilt": 0, "flat": 0})
         );
         unpack(&archive, &lab.path("web")).unwrap();
         let (digest, manifest) = manifest(&lab.path("web")).unwrap();

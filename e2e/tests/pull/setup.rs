@@ -64,11 +64,11 @@ impl Lab<'_> {
     /// The plugin, to be run in the test's namespace.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(repository().join("bin/kubectl-pull_image"));
-        // A command comes before the flags, and has no cache and no sink.
+        // A command has no cache and no sink.
         let is_command = |it: &S| ["list", "prune"].map(OsStr::new).contains(&it.as_ref());
         if arguments.first().is_some_and(is_command) {
-            command.args(arguments);
             command.args(["--namespace", &self.space.name]);
+            command.args(arguments);
             return command;
         }
         command

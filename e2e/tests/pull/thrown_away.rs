@@ -48,7 +48,7 @@ async fn layers_that_the_node_has_thrown_away_are_made_again_and_proven() {
             .await;
         assert_eq!(
             done["layers"],
-            json!({"blob": 0, "proven": 4, "rebuilt": 0}),
+            json!({"blob": 0, "proven": 4, "rebuilt": 0, "flat": 0}),
             "{done}"
         );
         assert_eq!(done["images"][0]["id"], image.config.digest.as_str());

@@ -51,6 +51,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// What somebody else has kept of it. Where its media type is not known, it is what the manifest says itself.
+    ///
+    /// # Errors
+    /// When the bytes have another digest.
+    pub fn kept(bytes: Bytes, media_type: Option<String>, digest: &Digest) -> Result<Self, Error> {
+        Self::checked(bytes, media_type, [Some(digest), None])
+    }
+
     /// What was read, if it has each of the digests. It goes by the first of them.
     pub(crate) fn checked(
         bytes: Bytes,

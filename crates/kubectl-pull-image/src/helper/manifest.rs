@@ -16,8 +16,28 @@ use serde_json::{Value, json};
 /// What all objects of this program are labelled with.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image");
 
+/// The user who owns nothing.
+const NOBODY: u32 = 65534;
+
 /// The container's name.
 pub const CONTAINER: &str = "agent";
+
+/// What the helper pod reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reads {
+    /// A folder of the node, with what its container runtime keeps there.
+    Node {
+        /// Its path.
+        path: String,
+    },
+    /// The files of its own image, which are mounted a second time: for that nothing of the node is needed.
+    Image {
+        /// Whether it may be root in its container. Else files that are not for everybody cannot be read.
+        as_root: bool,
+        /// Whether such files are left out.
+        skip_unreadable: bool,
+    },
+}
 
 /// What the helper pod is to be like.
 #[derive(Debug, Clone)]
@@ -34,8 +54,8 @@ pub struct Helper {
     pub pull_secrets: Vec<String>,
     /// The same.
     pub service_account: Option<String>,
-    /// The folder of the node that is mounted.
-    pub host_path: String,
+    /// What it reads.
+    pub reads: Reads,
     /// For how many seconds it lasts without a request.
     pub patience: u64,
     /// After how many seconds the cluster ends it.
@@ -52,14 +72,39 @@ impl Helper {
         format!("pull-image-{:016x}", hasher.finish())
     }
 
+    /// What is run in it to answer requests.
+    pub fn serve(&self) -> Vec<String> {
+        let patience = self.patience.to_string();
+        match &self.reads {
+            Reads::Node { .. } => vec![self.agent(), "serve".to_owned(), self.host(), patience],
+            Reads::Image {
+                skip_unreadable, ..
+            } => {
+                let skip = skip_unreadable.then(|| "skip-unreadable".to_owned());
+                let flat = [
+                    self.agent(),
+                    "flat".to_owned(),
+                    self.image_folder(),
+                    patience,
+                ];
+                flat.into_iter().chain(skip).collect()
+            }
+        }
+    }
+
     /// The agent's path.
-    pub fn agent(&self) -> String {
+    fn agent(&self) -> String {
         format!("{}/kip-agent", self.agent_folder())
     }
 
     /// Where the node's folders are mounted.
-    pub fn host(&self) -> String {
+    fn host(&self) -> String {
         format!("/{}/host", self.name)
+    }
+
+    /// Where the image's files are mounted.
+    fn image_folder(&self) -> String {
+        format!("/{}/image", self.name)
     }
 
     /// The pod's root is the image that is pulled, and that may be a hostile one: a path that it knew could be a link in it,
@@ -151,36 +196,79 @@ impl Helper {
             "serviceAccountName": self.service_account,
             "imagePullSecrets": secrets,
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "volumes": [
+                {"name": "agent", "configMap": {"name": self.name, "defaultMode": 0o555}},
+                self.volume(),
+            ],
             "containers": [{
                 "name": CONTAINER,
                 "image": self.image,
                 "imagePullPolicy": "Never",
                 "command": [self.agent(), "wait", self.patience.to_string()],
-                "securityContext": {
-                    "runAsUser": 0,
-                    "runAsGroup": 0,
-                    "runAsNonRoot": false,
-                    "privileged": false,
-                    "readOnlyRootFilesystem": true,
-                    // To read files of any owner, and to see the marks of an overlay's opaque folders. Neither is to write.
-                    "capabilities": {"drop": ["ALL"], "add": ["DAC_READ_SEARCH", "SYS_ADMIN"]},
-                    // Where there is SELinux, the files of a runtime are not for containers of the usual type.
-                    "seLinuxOptions": {"type": "spc_t"},
-                },
+                "securityContext": self.security_context(),
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "32Mi"},
                     "limits": {"memory": "256Mi"},
                 },
                 "volumeMounts": [
                     {"name": "agent", "mountPath": self.agent_folder(), "readOnly": true},
-                    {"name": "host", "mountPath": format!("{}{}", self.host(), self.host_path), "readOnly": true},
+                    {"name": "files", "mountPath": self.mount_path(), "readOnly": true},
                 ],
             }],
-            "volumes": [
-                {"name": "agent", "configMap": {"name": self.name, "defaultMode": 0o555}},
-                {"name": "host", "hostPath": {"path": self.host_path, "type": "Directory"}},
-            ],
         })
+    }
+
+    fn volume(&self) -> Value {
+        match &self.reads {
+            Reads::Node { path } => {
+                json!({"name": "files", "hostPath": {"path": path, "type": "Directory"}})
+            }
+            Reads::Image { .. } => {
+                json!({"name": "files", "image": {"reference": self.image, "pullPolicy": "Never"}})
+            }
+        }
+    }
+
+    fn mount_path(&self) -> String {
+        match &self.reads {
+            Reads::Node { path } => format!("{}{path}", self.host()),
+            Reads::Image { .. } => self.image_folder(),
+        }
+    }
+
+    fn security_context(&self) -> Value {
+        match self.reads {
+            Reads::Node { .. } => json!({
+                "runAsUser": 0,
+                "runAsGroup": 0,
+                "runAsNonRoot": false,
+                "privileged": false,
+                "readOnlyRootFilesystem": true,
+                // To read files of any owner, and to see the marks of an overlay's opaque folders. Neither is to write.
+                "capabilities": {"drop": ["ALL"], "add": ["DAC_READ_SEARCH", "SYS_ADMIN"]},
+                // Where there is SELinux, the files of a runtime are not for containers of the usual type.
+                "seLinuxOptions": {"type": "spc_t"},
+            }),
+            // What the Pod Security level 'baseline' allows.
+            Reads::Image { as_root: true, .. } => json!({
+                "runAsUser": 0,
+                "runAsGroup": 0,
+                "runAsNonRoot": false,
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                // To read files of any owner: 'baseline' does not allow the capability that is for reading alone.
+                "capabilities": {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]},
+            }),
+            // What 'restricted' allows.
+            Reads::Image { as_root: false, .. } => json!({
+                "runAsUser": NOBODY,
+                "runAsGroup": NOBODY,
+                "runAsNonRoot": true,
+                "allowPrivilegeEscalation": false,
+                "readOnlyRootFilesystem": true,
+                "capabilities": {"drop": ["ALL"]},
+            }),
+        }
     }
 }
 
@@ -203,7 +291,9 @@ mod tests {
             image: "app:1".to_owned(),
             pull_secrets: vec!["s".to_owned()],
             service_account: Some("sa".to_owned()),
-            host_path: "/var".to_owned(),
+            reads: Reads::Node {
+                path: "/var".to_owned(),
+            },
             patience: 60,
             deadline: 7200,
             purpose: "container a of pod p".to_owned(),
@@ -221,7 +311,7 @@ mod tests {
         assert_eq!(container("imagePullPolicy"), "Never");
         assert_eq!(
             container("volumeMounts/1"),
-            json!({"name": "host", "mountPath": "/pull-image-1/host/var", "readOnly": true})
+            json!({"name": "files", "mountPath": "/pull-image-1/host/var", "readOnly": true})
         );
         assert_eq!(container("securityContext/privileged"), false);
         assert_eq!(at("/spec/template/spec/nodeName"), "node-1");
@@ -232,6 +322,39 @@ mod tests {
         );
         let pod = serde_json::to_value(helper().pod().unwrap()).unwrap();
         assert_eq!(pod.pointer("/spec"), job.pointer("/spec/template/spec"));
+    }
+
+    #[test]
+    fn to_read_an_image_nothing_of_the_node_is_needed() {
+        let mut helper = helper();
+        for (as_root, user) in [(true, 0), (false, NOBODY)] {
+            helper.reads = Reads::Image {
+                as_root,
+                skip_unreadable: !as_root,
+            };
+            let pod = serde_json::to_value(helper.pod().unwrap()).unwrap();
+            let text = pod.to_string();
+            assert!(
+                !text.contains("hostPath") && !text.contains("SYS_ADMIN"),
+                "{text}"
+            );
+            let at = |pointer: &str| pod.pointer(pointer).cloned().unwrap_or_default();
+            let volume =
+                json!({"name": "files", "image": {"reference": "app:1", "pullPolicy": "Never"}});
+            assert_eq!(at("/spec/volumes/1"), volume);
+            let context = at("/spec/containers/0/securityContext");
+            assert_eq!(context["runAsUser"], user);
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+        }
+        let folder = "/pull-image-1";
+        let serve = [
+            &format!("{folder}/agent/kip-agent"),
+            "flat",
+            &format!("{folder}/image"),
+            "60",
+            "skip-unreadable",
+        ];
+        assert_eq!(helper.serve(), serve);
     }
 
     #[test]

@@ -9,75 +9,125 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{AttachParams, DeleteParams, PostParams};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 
-pub use manifest::{CONTAINER, Helper, LABEL};
+pub use manifest::{CONTAINER, Helper, LABEL, Reads};
 
+use crate::cluster::{Cluster, within_limit};
 use crate::failure::{Status, failure};
+use crate::interrupt::Interrupt;
 use crate::link::Link;
 use crate::rights::explain;
 
 /// A helper pod that runs, or is about to.
 pub struct Running {
     client: Client,
+    streams: Client,
     helper: Helper,
     pod: String,
+    /// What the kubelet calls the pod's image.
+    pub image_id: String,
 }
 
-impl Running {
+/// What is needed to start one.
+pub struct Start<'a> {
+    /// Where.
+    pub cluster: &'a Cluster,
+    /// What it is like, but for its name and image.
+    pub helper: &'a Helper,
+    /// The program.
+    pub agent: &'a [u8],
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What ends it before that.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Start<'_> {
     /// Makes the helper pod and waits until it runs, with the first of the images that the node has. What was made is removed
     /// where that fails, or is interrupted.
     ///
     /// # Errors
     /// A refusal in words; what the node says of the pod.
-    pub async fn start(
-        client: &Client,
-        helper: &Helper,
-        images: &[String],
-        agent: &[u8],
-        timeout: Duration,
-    ) -> Result<Self> {
+    pub async fn with_any(&self, images: &[String]) -> Result<Running> {
         let mut unfit = Vec::new();
         for image in images {
-            let running = Self {
-                client: client.clone(),
-                helper: Helper {
-                    name: Helper::new_name(),
-                    image: image.clone(),
-                    ..helper.clone()
-                },
-                pod: String::new(),
-            };
-            match running.try_to_start(agent, timeout).await {
+            match Box::pin(self.with(image)).await {
                 Err(error) if error.is::<waiting::NoImage>() => unfit.push(error.to_string()),
                 tried => return tried,
             }
         }
-        let text = if unfit.is_empty() {
-            "no image of the node is known for the helper pod".to_owned()
-        } else {
-            unfit.join("; ")
-        };
-        Err(failure(
-            Status::NotFound,
-            format!("{text}; name one that the node has with --helper-image"),
-        ))
+        Err(no_image(&unfit.join("; ")))
     }
 
-    async fn try_to_start(mut self, agent: &[u8], timeout: Duration) -> Result<Self> {
-        self.ask().await?;
-        let made = tokio::select! {
-            made = self.make(agent, timeout) => made,
-            error = interrupted() => Err(error),
+    async fn with(&self, image: &str) -> Result<Running> {
+        let mut running = Running {
+            client: self.cluster.client.clone(),
+            streams: self.cluster.streams.clone(),
+            helper: Helper {
+                name: Helper::new_name(),
+                image: image.to_owned(),
+                ..self.helper.clone()
+            },
+            pod: String::new(),
+            image_id: String::new(),
         };
-        if let Err(error) = made {
+        self.interrupt.or(running.admit()).await?;
+        match self.make(&running).await {
+            Ok(pod) => Ok(Running {
+                pod: pod.name_any(),
+                image_id: waiting::image_id(&pod),
+                ..running
+            }),
             // Why it did not start is what counts.
-            if let Err(left) = self.end().await {
-                return Err(error.context(format!("{left:#}; and before that")));
-            }
-            return Err(error);
+            Err(error) => Err(match running.end().await {
+                Ok(()) => error,
+                Err(left) => error.context(format!("{left:#}; and before that")),
+            }),
         }
-        Ok(self)
+    }
+
+    /// Makes it, and gives the pod.
+    async fn make(&self, running: &Running) -> Result<Pod> {
+        // To the end, also if it is interrupted meanwhile: what may come into being after it was removed would stay.
+        let job = running.make_job();
+        let job = within_limit("create jobs.batch", job).await??;
+        self.interrupt
+            .or(async {
+                running.make_config_map(self.agent, &job).await?;
+                waiting::until_running(&running.client, &running.helper, self.timeout).await
+            })
+            .await
+    }
+}
+
+/// There is no image for the helper pod.
+pub fn no_image(why: &str) -> anyhow::Error {
+    let why = if why.is_empty() {
+        "no image of the node is known for the helper pod"
+    } else {
+        why
+    };
+    let text = format!("{why}; name one that the node has with --helper-image");
+    failure(Status::NotFound, text)
+}
+
+impl Running {
+    /// Finds out whether the pod would be admitted, for want of better as one that is not root.
+    async fn admit(&mut self) -> Result<()> {
+        let refused = match (self.ask().await, &self.helper.reads) {
+            (Err(error), Reads::Image { as_root: true, .. }) if is_refused(&error) => error,
+            (asked, _) => return asked,
+        };
+        let mut helper = self.helper.clone();
+        if let Reads::Image { as_root, .. } = &mut helper.reads {
+            *as_root = false;
+        }
+        self.helper = helper;
+        // What is said of a pod that may less is of more use than what was said of the first.
+        self.ask()
+            .await
+            .map_err(|error| error.context(format!("{refused:#}; and as another user than root")))
     }
 
     /// Whether the pod would be admitted: a Job's pod is refused where nobody is told.
@@ -99,18 +149,42 @@ impl Running {
         }
     }
 
-    async fn make(&mut self, agent: &[u8], timeout: Duration) -> Result<()> {
-        let namespace = &self.helper.namespace;
-        let post = PostParams::default();
+    async fn make_job(&self) -> Result<Job> {
         let jobs: Api<Job> = self.api();
-        let job = jobs.create(&post, &self.helper.job()?).await;
-        let job = job.map_err(|error| explain(error, "create", "jobs.batch", namespace))?;
+        let job = jobs
+            .create(&PostParams::default(), &self.helper.job()?)
+            .await;
+        job.map_err(|error| explain(error, "create", "jobs.batch", &self.helper.namespace))
+    }
+
+    async fn make_config_map(&self, agent: &[u8], job: &Job) -> Result<()> {
         let maps: Api<ConfigMap> = self.api();
-        let map = self.helper.config_map(agent, Some(&job));
-        let map = maps.create(&post, &map).await;
-        map.map_err(|error| explain(error, "create", "configmaps", namespace))?;
-        self.pod = waiting::until_running(&self.client, &self.helper, timeout).await?;
+        let map = self.helper.config_map(agent, Some(job));
+        let map = maps.create(&PostParams::default(), &map).await;
+        map.map_err(|error| explain(error, "create", "configmaps", &self.helper.namespace))?;
         Ok(())
+    }
+
+    /// Whether it reads the files of its image, and nothing of the node.
+    pub fn reads_image(&self) -> bool {
+        matches!(self.helper.reads, Reads::Image { .. })
+    }
+
+    /// Says what helps where the pod may not read all files of its image.
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        match self.helper.reads {
+            Reads::Image {
+                as_root: false,
+                skip_unreadable: false,
+            } if crate::failure::status(&error) == Status::Incomplete => {
+                let text = format!(
+                    "{error:#}; the namespace {} admits no pod as root, which could read all: --skip-unreadable leaves out the others",
+                    self.helper.namespace
+                );
+                failure(Status::Incomplete, text)
+            }
+            _ => error,
+        }
     }
 
     /// A connection to an agent of its own in the pod.
@@ -118,16 +192,15 @@ impl Running {
     /// # Errors
     /// When the API server or the node refuses it.
     pub async fn connect(&self) -> Result<Link> {
-        let pods: Api<Pod> = self.api();
-        let patience = self.helper.patience.to_string();
-        let (agent, host) = (self.helper.agent(), self.helper.host());
-        let command = [agent.as_str(), "serve", &host, &patience];
+        let pods: Api<Pod> = Api::namespaced(self.streams.clone(), &self.helper.namespace);
+        let command = self.helper.serve();
         let parameters = AttachParams::default()
             .container(CONTAINER)
             .stdin(true)
             .max_stdout_buf_size(1 << 20)
             .max_stdin_buf_size(1 << 14);
-        match pods.exec(&self.pod, command, &parameters).await {
+        let connected = Box::pin(pods.exec(&self.pod, command, &parameters));
+        match within_limit("create pods/exec", connected).await? {
             Ok(process) => Link::new(process),
             Err(error) if is_forbidden(&error) => {
                 let namespace = &self.helper.namespace;
@@ -154,13 +227,21 @@ impl Running {
     pub async fn end(&self) -> Result<()> {
         let jobs: Api<Job> = self.api();
         let name = &self.helper.name;
-        match jobs.delete(name, &DeleteParams::background()).await {
+        let background = DeleteParams::background();
+        let deleted = within_limit("delete jobs.batch", jobs.delete(name, &background)).await;
+        let deleted = deleted.and_then(|deleted| match deleted {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(error) => Err(explain(error, "delete", "jobs.batch", &self.helper.namespace)).with_context(|| {
-                format!("the Job {name} stays; the cluster removes it {} s after its begin, or when nobody asks it", self.helper.deadline)
-            }),
-        }
+            Err(error) => Err(explain(
+                error,
+                "delete",
+                "jobs.batch",
+                &self.helper.namespace,
+            )),
+        });
+        deleted.with_context(|| {
+            format!("the Job {name} may stay; the cluster removes it {} s after its begin, or when nobody asks it", self.helper.deadline)
+        })
     }
 
     fn api<K>(&self) -> Api<K>
@@ -171,19 +252,8 @@ impl Running {
     }
 }
 
-/// Waits for Ctrl-C and the other ways to be asked to end. Gives the failure that it is.
-pub async fn interrupted() -> anyhow::Error {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [Ok(mut terminate), Ok(mut hangup)] = kinds else {
-        return std::future::pending().await;
-    };
-    let name = tokio::select! {
-        _ = tokio::signal::ctrl_c() => "Ctrl-C",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hangup.recv() => "SIGHUP",
-    };
-    failure(Status::Interrupted, format!("interrupted by {name}"))
+fn is_refused(error: &anyhow::Error) -> bool {
+    crate::failure::status(error) == Status::Refused
 }
 
 fn is_forbidden(error: &kube::Error) -> bool {

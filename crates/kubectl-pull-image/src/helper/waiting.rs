@@ -8,6 +8,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
 use super::Helper;
+use crate::cluster::within_limit;
 use crate::failure::{Status, failure};
 use crate::rights::explain;
 
@@ -37,33 +38,34 @@ enum State {
     NoImage(String),
 }
 
-/// Waits until it runs, and gives the pod's name.
+/// Waits until it runs, and gives it.
 pub(super) async fn until_running(
     client: &Client,
     helper: &Helper,
     timeout: Duration,
-) -> Result<String> {
+) -> Result<Pod> {
     let namespace = &helper.namespace;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let selector =
         ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", helper.name));
     let began = Instant::now();
     loop {
-        let found = pods.list(&selector).await;
+        let found = within_limit("list pods", pods.list(&selector)).await?;
         let found = found.map_err(|error| explain(error, "list", "pods", namespace))?;
-        let last = match found.items.first().map(|pod| (pod.name_any(), state(pod))) {
-            Some((name, State::Running)) => return Ok(name),
-            Some((_, State::NoImage(why))) => {
+        let pod = found.items.into_iter().next();
+        let last = match pod.map(|pod| (pod.name_any(), state(&pod), pod)) {
+            Some((_, State::Running, pod)) => return Ok(pod),
+            Some((_, State::NoImage(why), _)) => {
                 let text = format!("node {} cannot run {}: {why}", helper.node, helper.image);
                 return Err(NoImage(text).into());
             }
-            Some((name, State::Failed(why))) => {
+            Some((name, State::Failed(why), _)) => {
                 bail!(
                     "the helper pod {name} does not run on node {}: {why}",
                     helper.node
                 )
             }
-            Some((name, State::Waiting(why))) => format!("the pod {name} waits: {why}"),
+            Some((name, State::Waiting(why), _)) => format!("the pod {name} waits: {why}"),
             None => "its Job has made no pod".to_owned(),
         };
         if began.elapsed() > timeout {
@@ -77,6 +79,16 @@ pub(super) async fn until_running(
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// What the kubelet calls the image of its container.
+pub(super) fn image_id(pod: &Pod) -> String {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|it| it.container_statuses.as_ref());
+    let first = statuses.and_then(|it| it.first());
+    first.map(|it| it.image_id.clone()).unwrap_or_default()
 }
 
 fn state(pod: &Pod) -> State {
@@ -120,8 +132,8 @@ fn state(pod: &Pod) -> State {
 async fn events(client: &Client, helper: &Helper) -> String {
     let api: Api<Event> = Api::namespaced(client.clone(), &helper.namespace);
     let selector = ListParams::default().fields("type=Warning");
-    let found = api.list(&selector).await;
-    let ours = found.into_iter().flatten().filter(|event| {
+    let found = within_limit("list events", api.list(&selector)).await;
+    let ours = found.into_iter().flatten().flatten().filter(|event| {
         let name = event.involved_object.name.as_deref().unwrap_or_default();
         name.starts_with(&helper.name)
     });

@@ -1,24 +1,34 @@
 //! An OCI layout: a folder with content by digest and an index. Other images in it stay.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use kip_image::Digest;
 use serde_json::Value;
 
 use crate::archive;
-use crate::cache::{Cache, write_whole};
+use crate::cache::{Cache, hash};
 use crate::image::Image;
+use crate::interrupt::Interrupt;
+use crate::whole_file;
 
-pub(super) fn write(folder: &Path, images: &[Image], cache: &Cache) -> Result<()> {
+pub(super) fn write(
+    folder: &Path,
+    images: &[Image],
+    cache: &Cache,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).with_context(|| folder.display().to_string())?;
     let bytes = |path: &Path, bytes: &[u8]| {
-        write_whole(path, |file| Ok(std::io::Write::write_all(file, bytes)?))
+        whole_file::write(path, interrupt, |file| Ok(file.write_all(bytes)?))
     };
     for image in images {
         for layer in &image.layers {
             let digest = &layer.descriptor.digest;
-            give(&cache.path(digest), &folder.join(archive::blob(digest)))?;
+            let to = folder.join(archive::blob(digest));
+            give(digest, &cache.path(digest), &to, interrupt)?;
         }
         for (digest, document) in image.documents() {
             bytes(&folder.join(archive::blob(digest)), document)?;
@@ -27,17 +37,20 @@ pub(super) fn write(folder: &Path, images: &[Image], cache: &Cache) -> Result<()
     bytes(&folder.join("oci-layout"), archive::LAYOUT)?;
     // Last: until then nobody looks for the new content.
     let index = folder.join("index.json");
-    let merged = merged(&index, archive::index(images))?;
-    bytes(&index, &serde_json::to_vec(&merged)?)
+    whole_file::write(&index, interrupt, |file| {
+        let merged = merged(&index, archive::index(images))?;
+        Ok(file.write_all(&serde_json::to_vec(&merged)?)?)
+    })
 }
 
-/// The content of the cache under another name, copied where it cannot be linked.
-fn give(from: &Path, to: &Path) -> Result<()> {
-    if to.is_file() || std::fs::hard_link(from, to).is_ok() {
+/// Copies content of the cache. It is no link: who changes the folder should not change the cache.
+fn give(digest: &Digest, from: &Path, to: &Path, interrupt: &Interrupt) -> Result<()> {
+    if hash(to).is_ok_and(|(found, _)| found == *digest) {
         return Ok(());
     }
-    write_whole(to, |file| {
-        let mut from = std::fs::File::open(from)?;
+    whole_file::write(to, interrupt, |file| {
+        let from = std::fs::File::open(from)?;
+        let mut from = std::io::BufReader::with_capacity(1 << 20, from);
         std::io::copy(&mut from, file)?;
         Ok(())
     })

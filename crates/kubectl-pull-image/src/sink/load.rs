@@ -8,6 +8,8 @@ use crate::archive;
 use crate::cache::Cache;
 use crate::failure::{Status, failure};
 use crate::image::Image;
+use crate::interrupt::Interrupt;
+use crate::whole_file::Interruptible;
 
 /// Whether there is such a program on the `PATH`.
 pub(super) fn is_here(program: &str) -> bool {
@@ -16,7 +18,12 @@ pub(super) fn is_here(program: &str) -> bool {
 }
 
 /// Runs `PROGRAM load`.
-pub(super) fn load(program: &str, images: &[Image], cache: &Cache) -> Result<()> {
+pub(super) fn load(
+    program: &str,
+    images: &[Image],
+    cache: &Cache,
+    interrupt: &Interrupt,
+) -> Result<()> {
     let refused = |text: String| failure(Status::Sink, format!("{program} load: {text}"));
     let mut child = Command::new(program)
         .arg("load")
@@ -28,7 +35,7 @@ pub(super) fn load(program: &str, images: &[Image], cache: &Cache) -> Result<()>
     let input = child.stdin.take().context("no standard input")?;
     // It may end before it has read all: what it says then is of more use than a broken pipe.
     let written = archive::write(
-        std::io::BufWriter::with_capacity(1 << 20, input),
+        std::io::BufWriter::with_capacity(1 << 20, Interruptible::new(input, interrupt)),
         images,
         cache,
     );

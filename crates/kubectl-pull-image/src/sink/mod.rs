@@ -6,13 +6,17 @@ mod registry;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use kip_image::Reference;
 
 use crate::archive;
-use crate::cache::{Cache, partial, write_whole};
-use crate::failure::{Status, failure};
+use crate::cache::Cache;
+use crate::failure::{Failure, Status, failure, usage};
 use crate::image::Image;
+use crate::interrupt::Interrupt;
+use crate::whole_file::{self, Interruptible};
 
 /// Where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,23 +33,31 @@ pub enum Sink {
     Registry(registry::Registry),
 }
 
+/// How long is waited for what is interrupted to clean up.
+const END: Duration = Duration::from_secs(2);
+
 /// Programs that take an archive with `load`, in the order in which they are looked for.
 const LOADERS: &[&str] = &["docker", "podman", "nerdctl"];
 
 impl Sink {
-    /// Reads it, or finds one of this machine.
+    /// The first program of this machine that takes an archive.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_machine() -> Result<Self> {
+        let found = LOADERS.iter().find(|name| load::is_here(name));
+        found.map(|name| Self::Load((*name).to_owned())).ok_or_else(|| {
+            let text = "there is no docker, podman or nerdctl on this machine: say where to with --to, for example \
+                        --to oci-archive:image.tar";
+            failure(Status::Sink, text)
+        })
+    }
+
+    /// Reads what the command line says.
     ///
     /// # Errors
     /// When it is none.
-    pub fn parse(text: Option<&str>, plain_http: &[String]) -> Result<Self> {
-        let Some(text) = text else {
-            let found = LOADERS.iter().find(|name| load::is_here(name));
-            return found.map(|name| Self::Load((*name).to_owned())).ok_or_else(|| {
-                let text = "there is no docker, podman or nerdctl on this machine: say where to with --to, for example \
-                            --to oci-archive:image.tar";
-                failure(Status::Sink, text)
-            });
-        };
+    pub fn parse(text: &str, plain_http: &[String]) -> Result<Self> {
         Ok(match text.split_once(':') {
             None if text == "-" => Self::Output,
             None if LOADERS.contains(&text) => Self::Load(text.to_owned()),
@@ -54,50 +66,72 @@ impl Sink {
             }
             Some(("oci", path)) if !path.is_empty() => Self::Folder(path.into()),
             Some(("registry", name)) if name.starts_with("//") => {
-                let name = kip_image::Reference::parse(&name[2..])
-                    .with_context(|| format!("--to '{text}'"))?;
+                let name = Reference::parse(&name[2..]);
+                let name = name.map_err(|error| usage(format!("--to '{text}': {error}")))?;
                 Self::Registry(registry::Registry {
                     name: name.with_default_tag(),
                     plain_http: plain_http.to_vec(),
                 })
             }
-            _ => bail!(
-                "--to '{text}': it is one of docker, podman, nerdctl, oci-archive:FILE, docker-archive:FILE, oci:FOLDER, \
-                 registry://NAME, -"
-            ),
+            _ => {
+                let text = format!(
+                    "--to '{text}': it is one of docker, podman, nerdctl, oci-archive:FILE, docker-archive:FILE, oci:FOLDER, \
+                     registry://NAME, -"
+                );
+                return Err(usage(text));
+            }
         })
     }
 
     /// Delivers the images.
     ///
     /// # Errors
-    /// When it cannot take them.
-    pub async fn deliver(&self, images: Vec<Image>, cache: &Arc<Cache>) -> Result<()> {
+    /// When it cannot take them; when it is interrupted.
+    pub async fn deliver(
+        &self,
+        images: Vec<Image>,
+        cache: &Arc<Cache>,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
         if let Self::Registry(registry) = self {
-            return registry::deliver(registry, &images, cache).await;
+            return interrupt
+                .or(registry::deliver(registry, &images, cache))
+                .await;
         }
-        let (sink, cache) = (self.clone(), cache.clone());
-        tokio::task::spawn_blocking(move || sink.write(&images, &cache)).await?
+        let (sink, cache, own) = (self.clone(), cache.clone(), interrupt.clone());
+        let mut writing = tokio::task::spawn_blocking(move || sink.write(&images, &cache, &own));
+        let written = tokio::select! {
+            written = &mut writing => written?,
+            error = interrupt.wait() => {
+                // Who reads a pipe may have stopped: then the writing does not end before this program does.
+                let _ = tokio::time::timeout(END, writing).await;
+                return Err(error);
+            }
+        };
+        written.map_err(|error| {
+            if interrupt.is_set() {
+                interrupt.error()
+            } else if error.is::<Failure>() {
+                error
+            } else {
+                failure(Status::Sink, format!("{error:#}"))
+            }
+        })
     }
 
-    fn write(&self, images: &[Image], cache: &Cache) -> Result<()> {
+    fn write(&self, images: &[Image], cache: &Cache, interrupt: &Interrupt) -> Result<()> {
         match self {
-            Self::Load(program) => load::load(program, images, cache),
-            Self::Archive(path) => write_whole(path, |file| {
+            Self::Load(program) => load::load(program, images, cache, interrupt),
+            Self::Archive(path) => whole_file::write(path, interrupt, |file| {
                 let out = std::io::BufWriter::with_capacity(1 << 20, file);
                 archive::write(out, images, cache)
             }),
-            Self::Folder(path) => folder::write(path, images, cache),
-            Self::Output => archive::write(std::io::stdout().lock(), images, cache),
+            Self::Folder(path) => folder::write(path, images, cache, interrupt),
+            Self::Output => {
+                let out = Interruptible::new(std::io::stdout().lock(), interrupt);
+                archive::write(out, images, cache).context("standard output")
+            }
             Self::Registry(_) => bail!("a registry is no file"),
-        }
-    }
-
-    /// Removes what an interrupted delivery would leave.
-    pub fn give_up(&self) {
-        if let Self::Archive(path) = self {
-            // It may not have begun.
-            let _ = std::fs::remove_file(partial(path));
         }
     }
 
@@ -118,7 +152,7 @@ mod tests {
 
     #[test]
     fn each_form_is_read() {
-        let parse = |text: &str| Sink::parse(Some(text), &[]);
+        let parse = |text: &str| Sink::parse(text, &[]);
         assert_eq!(parse("docker").unwrap(), Sink::Load("docker".to_owned()));
         assert_eq!(parse("-").unwrap(), Sink::Output);
         assert_eq!(

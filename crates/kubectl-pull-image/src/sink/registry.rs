@@ -1,16 +1,18 @@
 //! A registry: only what it does not have is sent.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::io::{SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use kip_image::{Digest, Reference};
 use kip_registry::{Client, Credential, DockerConfig, Error, Manifest, Proxies, Settings, Source};
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
 
 use crate::cache::Cache;
 use crate::failure::{Status, failure};
@@ -46,11 +48,11 @@ impl Registry {
         })?;
         let credentials = credentials(&self.name).await?;
         for layer in &image.layers {
-            let digest = layer.descriptor.digest.parse()?;
-            let source = Content::File(cache.path(&layer.descriptor.digest));
+            let digest = &layer.descriptor.digest;
+            let source = Content::File(cache.path(digest));
             self.blob(
                 &client,
-                &digest,
+                digest,
                 layer.descriptor.size,
                 &source,
                 &credentials,
@@ -59,18 +61,12 @@ impl Registry {
         }
         let (config, bytes) = &image.config;
         let source = Content::Bytes(bytes.clone().into());
-        self.blob(
-            &client,
-            &config.digest.parse()?,
-            config.size,
-            &source,
-            &credentials,
-        )
-        .await?;
+        self.blob(&client, &config.digest, config.size, &source, &credentials)
+            .await?;
         let (manifest, bytes) = &image.manifest;
         let manifest = Manifest {
             bytes: bytes.clone().into(),
-            digest: manifest.digest.parse()?,
+            digest: manifest.digest.clone(),
             media_type: manifest.media_type.clone(),
         };
         client
@@ -108,31 +104,20 @@ impl Source for Content {
     fn open(&self, from: u64, length: u64) -> BoxFuture<'_, Result<Parts, Error>> {
         match self {
             Self::Bytes(bytes) => bytes.open(from, length),
-            Self::File(path) => {
-                let opened = parts(path, from, length);
-                Box::pin(futures::future::ready(opened.map_err(Error::input)))
-            }
+            Self::File(path) => Box::pin(async move {
+                let opened = parts(path, from, length).await;
+                opened.map_err(Error::input)
+            }),
         }
     }
 }
 
-/// A file's bytes. They are read as they are sent: most of them are in the operating system's memory.
-fn parts(path: &PathBuf, from: u64, length: u64) -> std::io::Result<Parts> {
-    let mut file = std::fs::File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let reader = file.take(length);
-    let next = |mut reader: std::io::Take<std::fs::File>| async move {
-        let mut bytes = vec![0; CHUNK];
-        match reader.read(&mut bytes) {
-            Ok(0) => None,
-            Ok(read) => {
-                bytes.truncate(read);
-                Some((Ok(bytes::Bytes::from(bytes)), reader))
-            }
-            Err(error) => Some((Err(Error::input(error)), reader)),
-        }
-    };
-    Ok(stream::unfold(reader, next).boxed())
+/// A file's bytes. They are read as they are sent.
+async fn parts(path: &Path, from: u64, length: u64) -> std::io::Result<Parts> {
+    let mut file = tokio::fs::File::open(path).await?;
+    file.seek(SeekFrom::Start(from)).await?;
+    let stream = ReaderStream::with_capacity(file.take(length), CHUNK);
+    Ok(stream.map_err(Error::input).boxed())
 }
 
 /// What `docker login` has kept for the registry, in its file or by its helper program.

@@ -16,6 +16,8 @@ struct Container<'a> {
     name: &'a str,
     /// As the pod has it.
     image: &'a str,
+    command: &'a [String],
+    args: &'a [String],
     /// What the kubelet says of it.
     status: Option<&'a ContainerStatus>,
     is_main: bool,
@@ -82,19 +84,19 @@ fn containers(pod: &Pod) -> Vec<Container<'_>> {
     };
     let mut all = Vec::new();
     let statuses = status.and_then(|it| it.container_statuses.as_deref());
-    for container in &spec.containers {
-        let image = container.image.as_deref();
-        all.push(one(&container.name, image, statuses, true));
+    for it in &spec.containers {
+        let run = (it.command.as_deref(), it.args.as_deref());
+        all.push(one(&it.name, it.image.as_deref(), run, statuses, true));
     }
     let statuses = status.and_then(|it| it.init_container_statuses.as_deref());
-    for container in spec.init_containers.iter().flatten() {
-        let image = container.image.as_deref();
-        all.push(one(&container.name, image, statuses, false));
+    for it in spec.init_containers.iter().flatten() {
+        let run = (it.command.as_deref(), it.args.as_deref());
+        all.push(one(&it.name, it.image.as_deref(), run, statuses, false));
     }
     let statuses = status.and_then(|it| it.ephemeral_container_statuses.as_deref());
-    for container in spec.ephemeral_containers.iter().flatten() {
-        let image = container.image.as_deref();
-        all.push(one(&container.name, image, statuses, false));
+    for it in spec.ephemeral_containers.iter().flatten() {
+        let run = (it.command.as_deref(), it.args.as_deref());
+        all.push(one(&it.name, it.image.as_deref(), run, statuses, false));
     }
     all
 }
@@ -102,18 +104,25 @@ fn containers(pod: &Pod) -> Vec<Container<'_>> {
 fn one<'a>(
     name: &'a str,
     image: Option<&'a str>,
+    (command, args): (Option<&'a [String]>, Option<&'a [String]>),
     statuses: Option<&'a [ContainerStatus]>,
     is_main: bool,
 ) -> Container<'a> {
+    let mut statuses = statuses.unwrap_or_default().iter();
     Container {
         name,
         image: image.unwrap_or_default(),
-        status: statuses
-            .unwrap_or_default()
-            .iter()
-            .find(|status| status.name == name),
+        command: command.unwrap_or_default(),
+        args: args.unwrap_or_default(),
+        status: statuses.find(|status| status.name == name),
         is_main,
     }
+}
+
+/// As whom the first process runs, `USER:GROUP`.
+fn user(status: &ContainerStatus) -> Option<String> {
+    let user = status.user.as_ref()?.linux.as_ref()?;
+    Some(format!("{}:{}", user.uid, user.gid))
 }
 
 fn image(pod: &Pod, container: &Container<'_>) -> Result<TargetImage> {
@@ -121,7 +130,7 @@ fn image(pod: &Pod, container: &Container<'_>) -> Result<TargetImage> {
         .status
         .map(|status| status.image_id.as_str())
         .unwrap_or_default();
-    let digest = digest(id).ok_or_else(|| {
+    let digest = digest_of_id(id).ok_or_else(|| {
         let what = if id.is_empty() {
             "has not been made yet, so that its node may not have its image".to_owned()
         } else {
@@ -144,12 +153,15 @@ fn image(pod: &Pod, container: &Container<'_>) -> Result<TargetImage> {
             digest: Some(digest),
             name: None,
         },
+        command: container.command.to_vec(),
+        args: container.args.to_vec(),
+        user: container.status.and_then(user),
     })
 }
 
 /// The digest in what kubelets call an image's ID: `docker.io/library/a@sha256:…`, `sha256:…`, `docker-pullable://a@sha256:…`,
 /// `docker://sha256:…`, and CRI-O's bare 64 digits.
-fn digest(id: &str) -> Option<String> {
+pub fn digest_of_id(id: &str) -> Option<String> {
     let id = id.split_once("://").map_or(id, |(_, id)| id);
     let digest = id.rsplit_once('@').map_or(id, |(_, digest)| digest);
     let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
@@ -195,10 +207,10 @@ mod tests {
             "docker://sha256:",
             "docker-pullable://r/a:1@sha256:",
         ] {
-            assert_eq!(digest(&format!("{id}{}", hex("1"))), wanted, "{id}");
+            assert_eq!(digest_of_id(&format!("{id}{}", hex("1"))), wanted, "{id}");
         }
-        assert_eq!(digest(""), None);
-        assert_eq!(digest("r/a:latest"), None);
+        assert_eq!(digest_of_id(""), None);
+        assert_eq!(digest_of_id("r/a:latest"), None);
     }
 
     #[test]

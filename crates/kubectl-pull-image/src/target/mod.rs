@@ -7,9 +7,12 @@ use anyhow::Result;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, ResourceExt as _};
 
+pub use containers::digest_of_id;
+
 use crate::cli::Pull;
 use crate::cluster::Cluster;
-use crate::failure::{Status, failure};
+use crate::digest;
+use crate::failure::{Status, failure, usage};
 use kip_agent::protocol::Wanted;
 
 /// A node, and images that are on it.
@@ -38,6 +41,12 @@ pub struct TargetImage {
     pub other_name: Option<String>,
     /// As the node knows it.
     pub wanted: Wanted,
+    /// What the pod has instead of the image's entrypoint.
+    pub command: Vec<String>,
+    /// What the pod has instead of the image's arguments.
+    pub args: Vec<String>,
+    /// As whom it runs, `USER:GROUP` in numbers, where the kubelet says it.
+    pub user: Option<String>,
 }
 
 impl Target {
@@ -91,13 +100,16 @@ fn of_pod(pod: &Pod, container: Option<&str>, all: bool) -> Result<Target> {
 
 /// An image of the command line: a digest, or a name with a tag or a digest.
 fn named(image: &str) -> Result<TargetImage> {
+    let wrong = |error: &dyn std::fmt::Display| usage(format!("--image '{image}': {error}"));
     let wanted = if image.starts_with("sha256:") {
+        let digest = digest::parse(image).map_err(|error| wrong(&error))?;
         Wanted {
-            digest: Some(image.to_owned()),
+            digest: Some(digest.to_string()),
             name: None,
         }
     } else {
-        let name = kip_image::Reference::parse(image)?.with_default_tag();
+        let name = kip_image::Reference::parse(image).map_err(|error| wrong(&error))?;
+        let name = name.with_default_tag();
         Wanted {
             digest: name.digest().map(ToString::to_string),
             name: Some(name.to_string()),
@@ -108,6 +120,9 @@ fn named(image: &str) -> Result<TargetImage> {
         name: image.to_owned(),
         other_name: None,
         wanted,
+        command: Vec::new(),
+        args: Vec::new(),
+        user: None,
     })
 }
 

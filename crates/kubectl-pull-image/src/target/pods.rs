@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, ReplicationController, Service};
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
-use crate::failure::{Status, failure};
+use crate::failure::{Status, failure, usage};
 use crate::rights::explain;
 
 /// Finds it.
@@ -43,10 +43,13 @@ pub(super) async fn pod(cluster: &Cluster, named: &str) -> Result<Pod> {
             selector::<ReplicationController>(cluster, name).await?
         }
         "svc" | "service" | "services" => selector::<Service>(cluster, name).await?,
-        _ => bail!(
-            "'{named}': of TYPE/NAME, TYPE is one of pod, deployment, daemonset, statefulset, replicaset, job, \
-             replicationcontroller, service, for example deploy/web"
-        ),
+        _ => {
+            let text = format!(
+                "'{named}': of TYPE/NAME, TYPE is one of pod, deployment, daemonset, statefulset, replicaset, job, \
+                 replicationcontroller, service, for example deploy/web"
+            );
+            return Err(usage(text));
+        }
     };
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let pods = api

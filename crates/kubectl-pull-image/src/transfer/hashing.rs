@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
+use kip_image::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
@@ -71,7 +72,7 @@ fn hash(shared: &Shared, receiver: &Receiver<usize>) -> Result<Vec<bool>> {
     }
     let states = states.into_iter().zip(&shared.items);
     let is_right = |((state, hashed), (item, _)): ((Sha256, u64), &(super::Item, _))| {
-        hashed == item.size && crate::digest::of_hash(&state.finalize()) == item.digest
+        hashed == item.size && Digest::from_sha256(state.finalize().into()) == item.digest
     };
     Ok(states.map(is_right).collect())
 }

@@ -6,20 +6,25 @@ mod worker;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use kip_agent::protocol::Part;
+use kip_image::Digest;
 use tokio::task::JoinSet;
 
-use crate::cache::{Cache, Partial};
+use crate::cache::{Begun, Cache, Partial};
+use crate::failure::{Status, failure};
 use crate::helper::Running;
+use crate::link::Link;
+use crate::progress::Voice;
 use hashing::Hasher;
 
 /// Content that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The digest that it has to have.
-    pub digest: String,
+    pub digest: Digest,
     /// In bytes.
     pub size: u64,
     /// What the agent is asked for.
@@ -63,50 +68,91 @@ struct Piece {
 /// How often content is read from the begin on that turns out to be wrong, though each of its pieces was right.
 const ATTEMPTS: usize = 2;
 
-/// Brings all that is not in the cache yet.
+/// How often is looked whether another run has ended that reads the same.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Content that this run reads, with what is there of it.
+pub type Open = Vec<(Item, Partial)>;
+
+/// Begins to read all of it, and waits while other runs read some of it. `link` lets the helper pod know that it is needed.
+///
+/// # Errors
+/// When the cache cannot be written to.
+pub async fn begin(
+    link: &mut Link,
+    cache: &Arc<Cache>,
+    items: Vec<Item>,
+    counters: &Counters,
+    voice: Voice,
+) -> Result<Open> {
+    let mut open = Vec::new();
+    for item in items {
+        let begun = link.hold(begin_one(cache, &item, voice)).await??;
+        let missing =
+            |partial: &Partial| partial.missing().iter().map(|it| it.end - it.start).sum();
+        let there = item.size - begun.as_ref().map_or(0, missing);
+        counters.bytes.fetch_add(there, Ordering::Relaxed);
+        counters.kept.fetch_add(there, Ordering::Relaxed);
+        open.extend(begun.map(|partial| (item, partial)));
+    }
+    Ok(open)
+}
+
+/// `None` where another run has read it meanwhile.
+async fn begin_one(cache: &Arc<Cache>, item: &Item, voice: Voice) -> Result<Option<Partial>> {
+    let mut is_told = false;
+    loop {
+        let (cache, digest, size) = (cache.clone(), item.digest.clone(), item.size);
+        match tokio::task::spawn_blocking(move || cache.begin(&digest, size)).await?? {
+            Begun::Whole => return Ok(None),
+            Begun::Mine(partial) => return Ok(Some(partial)),
+            Begun::Busy if is_told => {}
+            Begun::Busy => voice.say(&format!(
+                "another run reads {}: waiting for it",
+                item.digest
+            )),
+        }
+        is_told = true;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Brings all that is missing.
 ///
 /// # Errors
 /// When the node has it no more, or the connections are cut again and again, or its digest stays wrong.
 pub async fn fetch(
     running: &Arc<Running>,
-    cache: &Arc<Cache>,
-    items: Vec<Item>,
+    cache: &Cache,
+    mut open: Open,
     streams: usize,
     counters: &Arc<Counters>,
 ) -> Result<()> {
-    let mut open = Vec::new();
-    for item in items {
-        let (cache, digest, size) = (cache.clone(), item.digest.clone(), item.size);
-        // Another run may be at it: then this one waits for it.
-        let begun = tokio::task::spawn_blocking(move || cache.begin(&digest, size)).await??;
-        // Else another run has brought it meanwhile.
-        let missing =
-            |partial: &Partial| partial.missing().iter().map(|it| it.end - it.start).sum();
-        let there = size - begun.as_ref().map_or(0, missing);
-        counters.bytes.fetch_add(there, Ordering::Relaxed);
-        counters.kept.fetch_add(there, Ordering::Relaxed);
-        open.extend(begun.map(|partial| (item, partial)));
-    }
     for _ in 0..ATTEMPTS {
-        open = round(running, open, streams, counters).await?;
+        open = round(running, cache, open, streams, counters).await?;
         if open.is_empty() {
             return Ok(());
         }
     }
-    let digests: Vec<_> = open.iter().map(|(item, _)| item.digest.as_str()).collect();
-    bail!(
+    let digests: Vec<_> = open
+        .iter()
+        .map(|(item, _)| item.digest.to_string())
+        .collect();
+    let text = format!(
         "what the node has is not what it should be: its digest is not {}",
         digests.join(", ")
-    )
+    );
+    Err(failure(Status::Incomplete, text))
 }
 
 /// Reads what is missing once, and gives back what turned out wrong.
 async fn round(
     running: &Arc<Running>,
-    open: Vec<(Item, Partial)>,
+    cache: &Cache,
+    open: Open,
     streams: usize,
     counters: &Arc<Counters>,
-) -> Result<Vec<(Item, Partial)>> {
+) -> Result<Open> {
     let queue = pieces(&open);
     let streams = streams.min(queue.len());
     let shared = Arc::new(Shared {
@@ -134,7 +180,7 @@ async fn round(
     let mut wrong = Vec::new();
     for ((item, partial), is_right) in shared.items.into_iter().zip(right) {
         if is_right {
-            partial.finish()?;
+            cache.finish(&item.digest, &partial)?;
         } else {
             partial.restart()?;
             counters.bytes.fetch_sub(item.size, Ordering::Relaxed);

@@ -23,9 +23,9 @@ pub(super) async fn work(shared: Arc<Shared>) -> Result<()> {
     let mut failed = 0;
     let mut under_way = VecDeque::new();
     loop {
-        let before = shared.counters.bytes.load(Ordering::Relaxed);
+        let mut came = 0;
         let ended = match shared.running.connect().await {
-            Ok(mut link) => read(&shared, &mut link, &mut under_way).await,
+            Ok(mut link) => read(&shared, &mut link, &mut under_way, &mut came).await,
             Err(error) => Err(error),
         };
         let Err(error) = ended else { return Ok(()) };
@@ -37,8 +37,7 @@ pub(super) async fn work(shared: Arc<Shared>) -> Result<()> {
             return Err(error);
         }
         shared.counters.cuts.fetch_add(1, Ordering::Relaxed);
-        let after = shared.counters.bytes.load(Ordering::Relaxed);
-        failed = if after > before { 1 } else { failed + 1 };
+        failed = if came > 0 { 1 } else { failed + 1 };
         if failed > PATIENCE {
             return Err(error.context(format!("the connection failed {failed} times in a row")));
         }
@@ -46,8 +45,13 @@ pub(super) async fn work(shared: Arc<Shared>) -> Result<()> {
     }
 }
 
-/// Reads pieces over this connection until the queue is empty.
-async fn read(shared: &Shared, link: &mut Link, under_way: &mut VecDeque<Piece>) -> Result<()> {
+/// Reads pieces over this connection until the queue is empty. `came` counts its bytes.
+async fn read(
+    shared: &Shared,
+    link: &mut Link,
+    under_way: &mut VecDeque<Piece>,
+    came: &mut u64,
+) -> Result<()> {
     loop {
         while under_way.len() < AHEAD {
             let Some(piece) = shared.queue().pop_front() else {
@@ -66,12 +70,17 @@ async fn read(shared: &Shared, link: &mut Link, under_way: &mut VecDeque<Piece>)
         let Some(piece) = under_way.front_mut() else {
             return Ok(());
         };
-        read_piece(shared, link, piece).await?;
+        read_piece(shared, link, piece, came).await?;
         under_way.pop_front();
     }
 }
 
-async fn read_piece(shared: &Shared, link: &mut Link, piece: &mut Piece) -> Result<()> {
+async fn read_piece(
+    shared: &Shared,
+    link: &mut Link,
+    piece: &mut Piece,
+    came: &mut u64,
+) -> Result<()> {
     let (_, partial) = &shared.items[piece.item];
     while let Frame::Data(bytes, wire) = link.next().await? {
         let size = bytes.len() as u64;
@@ -80,6 +89,7 @@ async fn read_piece(shared: &Shared, link: &mut Link, piece: &mut Piece) -> Resu
         }
         partial.write(bytes, piece.rest.start).map_err(of_disk)?;
         piece.rest.start += size;
+        *came += size;
         shared.counters.bytes.fetch_add(size, Ordering::Relaxed);
         shared
             .counters

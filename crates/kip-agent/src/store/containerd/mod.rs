@@ -9,7 +9,9 @@ use std::path::Path;
 
 use crate::documents::{Any, chain_ids, document, machine};
 use crate::pieces::Piece;
-use crate::protocol::{Image, Kept, Layer, Listed, Part, Profile, Rebuilt, StoreKind, Wanted};
+use crate::protocol::{
+    Document, Image, Kept, Layer, Listed, Part, Profile, Rebuilt, StoreKind, Wanted,
+};
 use crate::rebuild;
 
 use super::{Looking, Pieces, Store};
@@ -24,7 +26,7 @@ pub struct Containerd {
 
 /// A manifest that the node has, with its configuration.
 struct Found {
-    index: Option<String>,
+    index: Option<Document>,
     manifest: (String, Vec<u8>, Any),
     config: (String, Vec<u8>, Vec<String>),
 }
@@ -48,12 +50,15 @@ impl Containerd {
             return Ok(None);
         };
         if any.manifests.is_empty() {
-            return self.complete(None, digest, bytes, any);
+            return self.complete(digest, bytes, any);
         }
         let mut damaged = None;
         for below in any.manifests_for(&machine()) {
-            match self.of_index(digest, &below.digest) {
-                Ok(Some(found)) => return Ok(Some(found)),
+            match self.of_index(&below.digest) {
+                Ok(Some(mut found)) => {
+                    found.index = Some(document(&bytes, digest, any.media_type));
+                    return Ok(Some(found));
+                }
                 Ok(None) => {}
                 Err(error) => drop(damaged.get_or_insert(error)),
             }
@@ -62,20 +67,14 @@ impl Containerd {
     }
 
     /// A manifest of an index.
-    fn of_index(&self, index: &str, digest: &str) -> io::Result<Option<Found>> {
+    fn of_index(&self, digest: &str) -> io::Result<Option<Found>> {
         let Some((bytes, any)) = self.content.parsed(digest)? else {
             return Ok(None);
         };
-        self.complete(Some(index), digest, bytes, any)
+        self.complete(digest, bytes, any)
     }
 
-    fn complete(
-        &self,
-        index: Option<&str>,
-        digest: &str,
-        bytes: Vec<u8>,
-        any: Any,
-    ) -> io::Result<Option<Found>> {
+    fn complete(&self, digest: &str, bytes: Vec<u8>, any: Any) -> io::Result<Option<Found>> {
         let Some(config) = any.config() else {
             return Ok(None);
         };
@@ -89,7 +88,7 @@ impl Containerd {
             return Ok(None);
         }
         Ok(Some(Found {
-            index: index.map(str::to_owned),
+            index: None,
             config: (config.digest, config_bytes, diff_ids.to_vec()),
             manifest: (digest.to_owned(), bytes, any),
         }))
@@ -159,7 +158,8 @@ impl Containerd {
                 layer.kept = kept(&snapshots, &layer.chain_id);
             }
         }
-        let target = found.index.as_ref().unwrap_or(&manifest_digest);
+        let index = found.index.as_ref().map(|index| &index.digest);
+        let target = index.unwrap_or(&manifest_digest);
         let is_name =
             |named: &&Named| named.digest == *target && !named.name.starts_with("sha256:");
         let mut names: Vec<_> = all

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::documents::{Any, MAX_DOCUMENT, sha256};
+use crate::documents::{Any, MAX_DOCUMENT, document, sha256};
+use crate::protocol::Document;
 use crate::store::files;
 
 use super::records::ImageRecord;
@@ -17,7 +18,7 @@ const MANIFEST: &str = "manifest";
 /// What is kept of an image.
 pub(super) struct Documents {
     /// The index that the manifest was found in.
-    pub(super) index: Option<String>,
+    pub(super) index: Option<Document>,
     /// The manifest's digest, bytes, and meaning.
     pub(super) manifest: Option<(String, Vec<u8>, Any)>,
     /// The configuration's digest, bytes, and meaning.
@@ -62,7 +63,8 @@ impl Documents {
             indexes.find(|(_, _, index)| is_in(index, digest))
         });
         Ok(Self {
-            index: index.map(|(digest, _, _)| digest.clone()),
+            index: index
+                .map(|(digest, bytes, any)| document(bytes, digest, any.media_type.clone())),
             config: config(&folder, image, manifest.as_ref().map(|it| &it.2))?,
             manifest,
         })

@@ -148,7 +148,10 @@ fn an_image_is_found_with_the_manifest_that_was_asked_for() {
     let found = |digest: Option<&str>, name: Option<&str>| {
         let image = fixture.find(digest, name).unwrap();
         assert_eq!(image.config.digest, fixture.id);
-        (image.manifest.unwrap().digest, image.index)
+        (
+            image.manifest.unwrap().digest,
+            image.index.map(|it| it.digest),
+        )
     };
     let main = (fixture.manifest.clone(), None);
     let other = (fixture.other_manifest.clone(), Some(fixture.index.clone()));
