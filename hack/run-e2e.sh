@@ -5,6 +5,8 @@
 #   hack/run-e2e.sh                 makes the cluster if it is not there, runs every test, leaves the cluster
 #   hack/run-e2e.sh --rm            removes the cluster afterwards, also when a test fails
 #   hack/run-e2e.sh [--rm] NAME …   only the tests whose names contain one of these
+#   hack/run-e2e.sh --of WHAT …     only the tests of this: puller, cloner or plugin; several with commas
+#   hack/run-e2e.sh --down          only removes the cluster
 #
 # KIP_E2E_THREADS: how many run side by side (default: 4); those that need the cluster for themselves wait for it.
 set -euo pipefail
@@ -13,19 +15,33 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cluster=k8s-image-puller-e2e
 registry_container=$cluster-registry
 remove=
+down=
 names=()
-for argument; do
-  case $argument in
+parts=puller,cloner,plugin
+while [ $# -gt 0 ]; do
+  case $1 in
     --rm) remove=yes ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    -*) echo "run-e2e: there is no option $argument (see --help)" >&2; exit 64 ;;
-    *) names+=("$argument") ;;
+    --down) down=yes ;;
+    --of) parts=${2:-}; shift ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -*) echo "run-e2e: there is no option $1 (see --help)" >&2; exit 64 ;;
+    *) names+=("$1") ;;
   esac
+  shift
 done
 
 say() { printf 'run-e2e: %s\n' "$*" >&2; }
 
-has_kind() { command -v kind >/dev/null && docker info >/dev/null 2>&1; }
+# The plugin's come last: test.sh builds it beside the others.
+known=,puller,cloner,plugin,
+for part in ${parts//,/ }; do
+  [[ $known == *",$part,"* ]] || { say "--of '$part': puller, cloner and plugin are known, for example --of puller,cloner"; exit 64; }
+done
+tests=()
+[[ ,$parts, != *,puller,* ]] || tests+=(--test puller)
+[[ ,$parts, != *,cloner,* ]] || tests+=(--test cloner)
+[[ ,$parts, != *,plugin,* ]] || tests+=(--test pull)
+[ ${#tests[@]} -gt 0 ] || { say "--of: nothing is named"; exit 64; }
 
 # The registry is known under one name to this machine and to the nodes, as kind's documentation of a local
 # registry has it.
@@ -69,6 +85,10 @@ up_local() {
 down_local() { hack/local-cluster.sh down --name "$cluster"; }
 
 if has_kind; then kind_of=kind; else kind_of=local; fi
+if [ -n "$down" ]; then
+  "down_$kind_of"
+  exit
+fi
 say "cluster $cluster: $kind_of"
 if [ -n "$remove" ]; then trap '"down_$kind_of"' EXIT; fi
 
@@ -85,12 +105,12 @@ if [ "$kind_of" = local ]; then
 fi
 
 skip=()
-tests=(--test pull --test puller --test cloner)
 if [ "$kind_of" = kind ]; then
   # These stop parts of the cluster, read its containerd and its logs, or need an API of Kubernetes 1.36.
   skip=(--skip faults:: --skip lifecycle:: --skip install:: --skip openshift:: --skip rights:: --skip troubles:: --skip made_again_within_a_second)
   # Those of the image cloner have registries of their own, which the nodes are told about; those of the plugin need a node that
   # keeps layers and one that throws them away.
+  [[ " ${tests[*]} " == *" puller "* ]] || { say "kind: these tests need the local cluster"; exit 1; }
   tests=(--test puller)
   say "not run on kind: ${skip[*]//--skip/} and the tests of the image cloner and the plugin"
 fi

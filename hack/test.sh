@@ -4,7 +4,8 @@
 #   hack/test.sh             all stages
 #   hack/test.sh STAGE …     only these: format lint unit sleep differential tools agent build oldest chart cluster arm64
 #
-# Where arm64 comes after cluster, which waits for pods half of the time, its programs are built beside that.
+# The stage cluster waits for pods half of the time: what is needed after it begins is built beside it, the plugin, and the programs for
+# arm64 where that stage comes next.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -92,7 +93,6 @@ stage_agent() {
 
 stage_build() {
   hack/build.sh
-  hack/build.sh --of plugin
   hack/image.sh
 }
 
@@ -128,7 +128,14 @@ stage_chart() {
 
 stage_cluster() {
   need podman podman
-  KIP_E2E_SKIP_BUILD=1 hack/run-e2e.sh --rm
+  need dockerd docker.io
+  need docker docker-cli
+  export KIP_E2E_SKIP_BUILD=1
+  cluster=up
+  hack/run-e2e.sh --of puller,cloner
+  until_built plugin
+  hack/run-e2e.sh --of plugin --rm
+  cluster=
 }
 
 need cc gcc
@@ -139,8 +146,10 @@ for stage in "${stages[@]}"; do
 done
 work=$(mktemp -d)
 beside=
+cluster=
 finish() {
   [ -z "$beside" ] || { kill -- "-$beside" 2>/dev/null && wait "$beside" 2>/dev/null; } || true
+  [ -z "$cluster" ] || hack/run-e2e.sh --down || true
   rm -rf "$work"
 }
 trap finish EXIT
@@ -155,27 +164,37 @@ run_stage() { # STAGE
 
 # In a process group of its own, so that all of it ends when the script does, and with what is left of the processors: pods have
 # the small shares that they ask for. What is tested is not run so: it would be late with everything.
-build_beside() { # PLATFORM
+build_beside() { # WHAT…: plugin, arm64
+  local what
   set -m
-  chrt --idle 0 hack/build.sh "$1" >"$work/beside.log" 2>&1 &
+  for what; do
+    case $what in
+      plugin) chrt --idle 0 hack/build.sh --of plugin ;;
+      arm64) chrt --idle 0 hack/build.sh linux/arm64 ;;
+    esac || exit 1
+    touch "$work/$what"
+  done >"$work/beside.log" 2>&1 &
   beside=$!
   set +m
-  say "---- the programs for $1 are built beside the next stage"
+  say "---- built beside the next stage: $*"
 }
 
-end_beside() {
-  [ -n "$beside" ] || return 0
-  local failed=
-  wait "$beside" || failed=yes
-  beside=
-  cat "$work/beside.log" >&2
-  [ -z "$failed" ] || { say "the programs could not be built"; exit 1; }
+until_built() { # WHAT: of what is built beside
+  while [ ! -e "$work/$1" ]; do
+    # Both together: it may have ended well since the first look.
+    if ! kill -0 "$beside" 2>/dev/null && [ ! -e "$work/$1" ]; then
+      cat "$work/beside.log" >&2
+      say "$1 could not be built"
+      exit 1
+    fi
+    sleep 1
+  done
 }
 
 for stage in "${stages[@]}"; do
   case $stage in
-    cluster) [[ " ${stages[*]} " != *" cluster arm64 "* ]] || build_beside linux/arm64 ;;
-    arm64) end_beside ;;
+    cluster) if [[ " ${stages[*]} " == *" cluster arm64 "* ]]; then build_beside plugin arm64; else build_beside plugin; fi ;;
+    arm64) [ -z "$beside" ] || until_built arm64 ;;
   esac
   # A test that fails ends all: the stages after it build on it.
   run_stage "$stage"

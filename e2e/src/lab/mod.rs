@@ -8,6 +8,7 @@
 pub mod cloner;
 pub mod cluster;
 pub mod daemon;
+pub mod docker;
 pub mod gate;
 pub mod history;
 pub mod identity;
@@ -30,6 +31,7 @@ pub mod wait;
 pub use self::cloner::Cloner;
 pub use self::cluster::Cluster;
 pub use self::daemon::Daemon;
+pub use self::docker::Docker;
 pub use self::gate::Gate;
 pub use self::history::{Change, History};
 pub use self::identity::Identity;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use kip_e2e::image::{Entry, Image};
+use kip_e2e::lab::Docker;
 use kip_e2e::lab::cluster::repository;
 
 use crate::setup::{KEEPS, Lab, THROWS, image, manifest, noise, said, unpack, with_lab};
@@ -137,7 +138,6 @@ async fn a_registry_gets_what_it_lacks_and_a_pod_runs_from_it() {
     .await;
 }
 
-/// An engine's program that stands in for it: what is loaded by the real one is seen by the archives' test.
 #[tokio::test]
 async fn podman_loads_it_where_it_is() {
     with_lab("pull-podman", async |lab| {
@@ -168,6 +168,42 @@ async fn podman_loads_it_where_it_is() {
         let mut command = Command::new("kubectl");
         command.env("PATH", path).args(["pull-image", "--version"]);
         assert!(command.output().unwrap().status.success());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn docker_loads_it_unless_something_else_is_said() {
+    with_lab("pull-docker", async |lab| {
+        let image = two_layers(lab);
+        let name = lab.push("app:1", &image);
+        lab.pod("keeps", KEEPS, &name).await.unwrap();
+        lab.pod_without_layers("throws", (&name, &image))
+            .await
+            .unwrap();
+        let docker = Docker::start(&lab.path("docker")).await.unwrap();
+        let id = |tag: &str| docker.run(&["image", "inspect", "--format", "{{.Id}}", tag]);
+        for pod in ["keeps", "throws"] {
+            let tag = format!("localhost/{}:{pod}", lab.space.name);
+            let mut command = lab.command(&[pod, "--tag", &tag]);
+            let output = command.env("DOCKER_HOST", docker.host()).output().unwrap();
+            assert!(output.status.success(), "{}", said(&output));
+            assert!(said(&output).contains("; to docker"), "{}", said(&output));
+            assert_eq!(id(&tag).unwrap(), image.config.digest.as_str());
+            // Its files are there: an engine unpacks them only then.
+            docker.run(&["create", &tag]).unwrap();
+        }
+        let tag = format!("localhost/{}:flat", lab.space.name);
+        let mut command = lab.command(&["keeps", "--flat", "--to", "docker", "--tag", &tag]);
+        let output = command.env("DOCKER_HOST", docker.host()).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        docker.run(&["create", &tag, "/sleep"]).unwrap();
+        // What the engine says is told, and nothing is left half done.
+        let mut command = lab.command(&["keeps", "--to", "docker"]);
+        let nobody = format!("unix://{}", lab.path("nobody").display());
+        let output = command.env("DOCKER_HOST", nobody).output().unwrap();
+        assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+        assert!(said(&output).contains("docker load"), "{}", said(&output));
     })
     .await;
 }
