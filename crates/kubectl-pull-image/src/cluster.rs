@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use crate::cli::Connection;
-use crate::failure::{Status, failure};
 use crate::progress::Voice;
 
 /// How long the API server may take for what has to be done before this program ends, or else would never be noticed.
@@ -60,12 +59,12 @@ impl Cluster {
 /// When it does not.
 pub async fn within_limit<T>(what: &str, work: impl Future<Output = T>) -> Result<T> {
     let done = tokio::time::timeout(LIMIT, work).await;
+    // Not as a failure of a known kind, for which nothing is tried again.
     done.map_err(|_| {
-        let text = format!(
+        anyhow!(
             "{what}: the API server has not answered for {} s",
             LIMIT.as_secs()
-        );
-        failure(Status::Other, text)
+        )
     })
 }
 

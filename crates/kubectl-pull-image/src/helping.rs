@@ -156,5 +156,6 @@ fn images(target: &Target, options: &HelperOptions, node: Option<&Node>) -> Vec<
 
 fn architecture(node: &Node) -> Option<&str> {
     let info = node.status.as_ref()?.node_info.as_ref()?;
-    Some(info.architecture.as_str())
+    // A node that has never been heard of has an empty one.
+    Some(info.architecture.as_str()).filter(|it| !it.is_empty())
 }

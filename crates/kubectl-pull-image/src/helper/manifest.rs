@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
+
+use crate::failure::{Status, failure};
 
 /// What all objects of this program are labelled with.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image");
@@ -218,6 +220,24 @@ impl Helper {
         })
     }
 
+    /// Checks that the API server has kept what is read: a kind of volume that it does not know it leaves out without a word.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn is_kept_in(&self, pod: Option<&PodSpec>) -> Result<()> {
+        let volumes = pod.and_then(|pod| pod.volumes.as_ref());
+        if volumes
+            .into_iter()
+            .flatten()
+            .any(|volume| volume.name == "files")
+        {
+            return Ok(());
+        }
+        let text = "--flat: the API server knows no image volumes; Kubernetes has them from 1.35 on, before that behind the feature \
+                    gate ImageVolume";
+        Err(failure(Status::Other, text))
+    }
+
     fn volume(&self) -> Value {
         match &self.reads {
             Reads::Node { path } => {
@@ -346,6 +366,12 @@ mod tests {
             assert_eq!(context["runAsUser"], user);
             assert_eq!(context["allowPrivilegeEscalation"], false);
         }
+        let mut pod = helper.pod().unwrap();
+        assert!(helper.is_kept_in(pod.spec.as_ref()).is_ok());
+        // As an older API server answers.
+        pod.spec.as_mut().unwrap().volumes.as_mut().unwrap().pop();
+        let error = helper.is_kept_in(pod.spec.as_ref()).unwrap_err();
+        assert!(error.to_string().contains("1.35"), "{error}");
         let folder = "/pull-image-1";
         let serve = [
             &format!("{folder}/agent/kip-agent"),

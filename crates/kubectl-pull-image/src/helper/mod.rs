@@ -138,7 +138,7 @@ impl Running {
         };
         let pods: Api<Pod> = self.api();
         match pods.create(&dry, &self.helper.pod()?).await {
-            Ok(_) => Ok(()),
+            Ok(pod) => self.helper.is_kept_in(pod.spec.as_ref()),
             // The Job makes it, in its own name.
             Err(kube::Error::Api(status))
                 if status.code == 403 && status.message.contains("cannot create resource") =>
@@ -154,7 +154,14 @@ impl Running {
         let job = jobs
             .create(&PostParams::default(), &self.helper.job()?)
             .await;
-        job.map_err(|error| explain(error, "create", "jobs.batch", &self.helper.namespace))
+        let job =
+            job.map_err(|error| explain(error, "create", "jobs.batch", &self.helper.namespace))?;
+        let pod = job
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.template.spec.as_ref());
+        self.helper.is_kept_in(pod)?;
+        Ok(job)
     }
 
     async fn make_config_map(&self, agent: &[u8], job: &Job) -> Result<()> {
