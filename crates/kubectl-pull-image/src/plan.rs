@@ -28,7 +28,7 @@ pub struct How {
 pub struct Plan {
     /// The layers, as they will be.
     pub layers: Vec<Layer>,
-    /// What is not in the cache.
+    /// What is not in the cache. Layers that are the same are in it more than once.
     pub items: Vec<Item>,
     /// The bytes that are in the cache.
     pub cached: u64,
@@ -104,12 +104,6 @@ pub async fn plan(found: &OnNode, cache: &Arc<Cache>, link: &mut Link, how: How)
         }
         plan.layers.push(content);
     }
-    let mut seen = Vec::new();
-    plan.items.retain(|item| {
-        let is_new = !seen.contains(&item.digest);
-        seen.push(item.digest.clone());
-        is_new
-    });
     Ok(plan)
 }
 
