@@ -18,6 +18,8 @@ pub mod media_type {
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
     /// A layer that is not compressed.
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+    /// A layer that is.
+    pub const PACKED_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// An index.
     pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 }
@@ -118,6 +120,35 @@ impl Image {
             layers,
             names,
         })
+    }
+
+    /// The image with compressed layers instead of its tars. The configuration stays, and with it the image's ID; the manifest was made anew
+    /// before, where there are any.
+    ///
+    /// # Errors
+    /// What `pack` gives.
+    pub fn packed(
+        mut self,
+        mut pack: impl FnMut(&Digest) -> Result<(Digest, u64)>,
+    ) -> Result<Self> {
+        let mut manifest: Value = serde_json::from_slice(&self.manifest.1)?;
+        let tars = self.layers.iter_mut().enumerate();
+        let tars = tars.filter(|(_, layer)| layer.origin != Origin::Blob);
+        let mut is_other = false;
+        for (at, layer) in tars {
+            let (digest, size) = pack(&layer.descriptor.digest)?;
+            layer.descriptor.digest = digest;
+            layer.descriptor.size = size;
+            media_type::PACKED_LAYER.clone_into(&mut layer.descriptor.media_type);
+            manifest["layers"][at] = serde_json::to_value(&layer.descriptor)?;
+            is_other = true;
+        }
+        if is_other {
+            let bytes = serde_json::to_vec(&manifest)?;
+            let media_type = self.manifest.0.media_type;
+            self.manifest = (described(&bytes, media_type), bytes);
+        }
+        Ok(self)
     }
 
     /// The documents of the image, with their digests.
@@ -256,6 +287,28 @@ mod tests {
             config["rootfs"]["diff_ids"],
             json!([digest::of(b"tar").to_string()])
         );
+    }
+
+    #[test]
+    fn compressed_layers_change_the_manifest_and_not_the_image_id() {
+        let image = Image::new(&found(), vec![layer(Origin::Proven)], Vec::new()).unwrap();
+        let gz = digest::of(b"gz");
+        let pack = |tar: &Digest| {
+            assert_eq!(*tar, digest::of(b"layer"));
+            Ok((gz.clone(), 2))
+        };
+        let packed = image.clone().packed(pack).unwrap();
+        assert_eq!(packed.config, image.config);
+        assert_ne!(packed.manifest.0.digest, image.manifest.0.digest);
+        assert_eq!(packed.manifest.0.digest, digest::of(&packed.manifest.1));
+        let manifest: Value = serde_json::from_slice(&packed.manifest.1).unwrap();
+        assert_eq!(manifest["layers"][0]["digest"], gz.to_string());
+        assert_eq!(manifest["layers"][0]["size"], 2);
+        assert_eq!(manifest["layers"][0]["mediaType"], media_type::PACKED_LAYER);
+        assert!(manifest["annotations"][ORIGINAL].is_string());
+        let blobs = Image::new(&found(), vec![layer(Origin::Blob)], Vec::new()).unwrap();
+        let same = blobs.clone().packed(|_| panic!("there is no tar")).unwrap();
+        assert_eq!(same.manifest, blobs.manifest);
     }
 
     #[test]

@@ -67,7 +67,10 @@ pub async fn pull(
     let target = interrupt.or(target(cluster, options)).await?;
     let work =
         async |running: &Arc<Running>| read(running, &cache, &target, options, cluster).await;
-    let done = helping::with_helper(cluster, &target, helper, interrupt, work).await?;
+    let mut done = helping::with_helper(cluster, &target, helper, interrupt, work).await?;
+    done.images = sink
+        .prepare(done.images, &cache, interrupt, cluster.voice)
+        .await?;
     let delivered = sink.deliver(done.images.clone(), &cache, interrupt);
     delivered.await?;
     report(&done, &target, &sink, options.output, cluster.voice)?;

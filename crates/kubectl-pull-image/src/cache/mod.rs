@@ -4,11 +4,13 @@
 //! blobs/sha256/HEX           whole
 //! partial/HEX                some of it; which pieces are there says
 //! partial/HEX.PIECE          one byte for each piece of that size: 1 where it is there
+//! packed/HEX                 the digest of what came of a tar when it was compressed
 //! lock                       shared by runs that are at work, exclusive for who removes
 //! ```
 //! A piece is noted after it was written, so that what is noted is there, whenever a run is killed. A machine that loses its power may
 //! lose what was written, and anybody may write into the folder: what another run has left counts after its digest was checked.
 
+mod packed;
 mod partial;
 
 use std::collections::HashMap;
@@ -23,6 +25,9 @@ use kip_image::Digest;
 use sha2::{Digest as _, Sha256};
 
 pub use partial::{PIECE, Partial};
+
+/// What is in a cache.
+const FOLDERS: [&str; 3] = ["blobs/sha256", "partial", "packed"];
 
 /// A folder with content. Nobody removes something of it while it is open.
 pub struct Cache {
@@ -53,7 +58,7 @@ impl Cache {
     }
 
     fn try_to_open(folder: &Path) -> io::Result<Self> {
-        for below in ["blobs/sha256", "partial"] {
+        for below in FOLDERS {
             std::fs::create_dir_all(folder.join(below))?;
         }
         let lock = OpenOptions::new()
@@ -157,7 +162,7 @@ impl Cache {
             Err(std::fs::TryLockError::Error(error)) => return Err(error),
         }
         let mut files = Vec::new();
-        for below in ["blobs/sha256", "partial"] {
+        for below in FOLDERS {
             for entry in std::fs::read_dir(self.folder.join(below))? {
                 let entry = entry?;
                 let metadata = entry.metadata()?;

@@ -4,18 +4,21 @@ mod folder;
 mod load;
 mod registry;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use kip_image::Reference;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use kip_image::{Digest, Reference};
 
 use crate::archive;
 use crate::cache::Cache;
 use crate::failure::{Failure, Status, failure, usage};
-use crate::image::Image;
+use crate::image::{Image, Origin};
 use crate::interrupt::Interrupt;
+use crate::progress::Voice;
 use crate::whole_file::{self, Interruptible};
 
 /// Where to.
@@ -83,6 +86,47 @@ impl Sink {
         })
     }
 
+    /// The images as they are best delivered there: a registry gets compressed layers.
+    ///
+    /// # Errors
+    /// When they cannot be compressed; when it is interrupted.
+    pub async fn prepare(
+        &self,
+        images: Vec<Image>,
+        cache: &Arc<Cache>,
+        interrupt: &Interrupt,
+        voice: Voice,
+    ) -> Result<Vec<Image>> {
+        if !matches!(self, Self::Registry(_)) {
+            return Ok(images);
+        }
+        let layers = images.iter().flat_map(|image| &image.layers);
+        let tars = layers.filter(|layer| layer.origin != Origin::Blob);
+        let tars: BTreeSet<_> = tars.map(|layer| layer.descriptor.digest.clone()).collect();
+        if !tars.is_empty() {
+            voice.say(&format!(
+                "compressing {} layers for the registry",
+                tars.len()
+            ));
+        }
+        let pack = |tar: Digest| {
+            let (cache, own) = (cache.clone(), interrupt.clone());
+            tokio::task::spawn_blocking(move || Ok((tar.clone(), cache.pack(&tar, &own)?)))
+        };
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        let packing = stream::iter(tars).map(pack).buffer_unordered(at_once);
+        let packed: Vec<Result<_>> = packing.try_collect().await?;
+        let packed: Result<BTreeMap<_, _>> = packed.into_iter().collect();
+        let packed = as_interrupted(packed, interrupt)?;
+        let of = |tar: &Digest| {
+            packed
+                .get(tar)
+                .cloned()
+                .context("a tar that was not compressed")
+        };
+        images.into_iter().map(|image| image.packed(of)).collect()
+    }
+
     /// Delivers the images.
     ///
     /// # Errors
@@ -108,15 +152,7 @@ impl Sink {
                 return Err(error);
             }
         };
-        written.map_err(|error| {
-            if interrupt.is_set() {
-                interrupt.error()
-            } else if error.is::<Failure>() {
-                error
-            } else {
-                failure(Status::Sink, format!("{error:#}"))
-            }
-        })
+        as_interrupted(written, interrupt)
     }
 
     fn write(&self, images: &[Image], cache: &Cache, interrupt: &Interrupt) -> Result<()> {
@@ -144,6 +180,19 @@ impl Sink {
             Self::Registry(registry) => registry.name.to_string(),
         }
     }
+}
+
+/// What became of the delivery: whatever fails after an interruption fails because of it.
+fn as_interrupted<T>(done: Result<T>, interrupt: &Interrupt) -> Result<T> {
+    done.map_err(|error| {
+        if interrupt.is_set() {
+            interrupt.error()
+        } else if error.is::<Failure>() {
+            error
+        } else {
+            failure(Status::Sink, format!("{error:#}"))
+        }
+    })
 }
 
 #[cfg(test)]
