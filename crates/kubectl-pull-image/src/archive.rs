@@ -36,7 +36,11 @@ pub fn write(out: impl Write, images: &[Image], cache: &Cache) -> Result<()> {
             }
         }
     }
-    add(&mut tar, "index.json", &serde_json::to_vec(&index(images))?)?;
+    add(
+        &mut tar,
+        "index.json",
+        &serde_json::to_vec(&index(&manifests(images)))?,
+    )?;
     add(
         &mut tar,
         "manifest.json",
@@ -47,8 +51,19 @@ pub fn write(out: impl Write, images: &[Image], cache: &Cache) -> Result<()> {
     Ok(())
 }
 
-/// The layout's index: each image once for each of its names.
-pub fn index(images: &[Image]) -> Value {
+/// Annotation: the whole name, which containerd and Docker read.
+const NAME: &str = "io.containerd.image.name";
+
+/// Annotation: what the specification has for a name. skopeo and podman look there.
+pub const REF: &str = "org.opencontainers.image.ref.name";
+
+/// A layout's index.
+pub fn index(manifests: &[Value]) -> Value {
+    json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": manifests})
+}
+
+/// What an index has of images: each once for each of its names.
+pub fn manifests(images: &[Image]) -> Vec<Value> {
     let mut manifests = Vec::new();
     for image in images {
         let plain = serde_json::to_value(&image.manifest.0).unwrap_or_default();
@@ -58,15 +73,32 @@ pub fn index(images: &[Image]) -> Value {
         for name in &image.names {
             let tag = name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
             let mut named = plain.clone();
-            // The first is containerd's and Docker's; the second the specification's, where skopeo and podman look.
-            named["annotations"] = json!({
-                "io.containerd.image.name": name,
-                "org.opencontainers.image.ref.name": tag,
-            });
+            named["annotations"] = json!({NAME: name, REF: tag});
             manifests.push(named);
         }
     }
-    json!({"schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": manifests})
+    tell_apart(&mut manifests);
+    manifests
+}
+
+/// The whole name in an index.
+pub fn name(manifest: &Value) -> Option<&str> {
+    manifest.get("annotations")?.get(NAME)?.as_str()
+}
+
+/// Gives the whole name to those whose tag another image has: who asks for a tag would get any of them.
+pub fn tell_apart(manifests: &mut [Value]) {
+    let mut seen = Vec::new();
+    for manifest in manifests {
+        let own = manifest["annotations"][REF].as_str().map(str::to_owned);
+        let whole = name(manifest).map(str::to_owned);
+        if let (Some(own), Some(whole)) = (own, whole) {
+            if seen.contains(&own) {
+                manifest["annotations"][REF] = json!(whole);
+            }
+            seen.push(own);
+        }
+    }
 }
 
 /// What `docker load` reads before it knew OCI layouts, and what podman reads.

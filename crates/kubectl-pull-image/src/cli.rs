@@ -45,7 +45,7 @@ pub enum Command {
     /// Lists the images that a node has on its disk.
     List {
         /// The node.
-        #[arg(long)]
+        #[arg(long, value_parser = name)]
         node: String,
         /// How to print them.
         #[arg(short, long, value_enum, default_value_t)]
@@ -91,19 +91,19 @@ pub enum Shell {
 #[derive(Debug, Args)]
 pub struct Pull {
     /// The pod, or TYPE/NAME of what has pods, such as deploy/web: its newest ready pod.
-    #[arg(required_unless_present = "node", conflicts_with = "node")]
+    #[arg(required_unless_present = "node", conflicts_with = "node", value_parser = name)]
     pub pod: Option<String>,
     /// The container; needed where the pod has several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = name)]
     pub container: Option<String>,
     /// The images of all containers, init and ephemeral ones too.
     #[arg(long, conflicts_with = "container")]
     pub all_containers: bool,
     /// The node, for an image that no pod has to run.
-    #[arg(long, requires = "image")]
+    #[arg(long, requires = "image", value_parser = name)]
     pub node: Option<String>,
     /// The image on the node: a name, or a digest of its index, manifest or configuration.
-    #[arg(long, requires = "node")]
+    #[arg(long, requires = "node", value_parser = name)]
     pub image: Option<String>,
     /// Where to: docker, podman, nerdctl, oci-archive:FILE, docker-archive:FILE, oci:FOLDER, `registry://NAME`, or - for an
     /// archive on standard output. Default: docker, podman or nerdctl, the first one that is here.
@@ -159,11 +159,11 @@ pub enum Output {
 }
 
 /// kubectl's own flags.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "kubectl's own")]
 pub struct Connection {
     /// The namespace of the pod.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, value_parser = name)]
     pub namespace: Option<String>,
     /// The kubeconfig file.
     #[arg(long, global = true, value_name = "FILE")]
@@ -184,7 +184,7 @@ pub struct Connection {
     #[arg(long = "as-group", global = true, value_name = "GROUP")]
     pub impersonate_groups: Vec<String>,
     /// How long a single request may last, such as 30s or 1m; 0 for as long as it takes. Not the transfer.
-    #[arg(long, global = true, value_name = "DURATION", default_value = "0", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "0", value_parser = up_to_a_day, allow_hyphen_values = true)]
     pub request_timeout: Duration,
     /// How much to say of what is done: 0 to 9.
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0)]
@@ -196,10 +196,10 @@ pub struct Connection {
 #[command(next_help_heading = "The helper pod")]
 pub struct HelperOptions {
     /// Its namespace, which has to allow a pod that reads a folder of its node. Default: that of the pod.
-    #[arg(long, global = true, value_name = "NAMESPACE")]
+    #[arg(long, global = true, value_name = "NAMESPACE", value_parser = name)]
     pub helper_namespace: Option<String>,
     /// Its image, any that is on the node. Default: the image that is pulled. Nothing in it is run.
-    #[arg(long, global = true, value_name = "IMAGE")]
+    #[arg(long, global = true, value_name = "IMAGE", value_parser = name)]
     pub helper_image: Option<String>,
     /// The folder of the node that has the images of its container runtime.
     #[arg(long, global = true, value_name = "FOLDER", default_value = "/var", value_parser = absolute)]
@@ -212,11 +212,45 @@ pub struct HelperOptions {
     #[arg(long, requires = "flat")]
     pub skip_unreadable: bool,
     /// How long it may take to start, and how long it lasts without a request.
-    #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = patience, allow_hyphen_values = true)]
     pub helper_timeout: Duration,
     /// After how long the cluster ends it, whatever happens.
-    #[arg(long, global = true, value_name = "DURATION", default_value = "2h", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "2h", value_parser = deadline, allow_hyphen_values = true)]
     pub deadline: Duration,
+}
+
+/// A duration between these.
+fn between(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    let found = duration(text)?;
+    if (least..=most).contains(&found) {
+        return Ok(found);
+    }
+    let (least, most) = (least.as_secs(), most.as_secs());
+    Err(format!(
+        "{least} to {most} seconds are possible, for example 90s or 1h"
+    ))
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn up_to_a_day(text: &str) -> Result<Duration, String> {
+    between(text, Duration::ZERO, DAY)
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    between(text, Duration::from_secs(10), DAY)
+}
+
+fn deadline(text: &str) -> Result<Duration, String> {
+    between(text, Duration::from_secs(10), 7 * DAY)
+}
+
+/// A name of something in the cluster.
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err("no name such as web".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// A name that an image can get.
@@ -330,6 +364,18 @@ mod tests {
             "{said}"
         );
         assert!(refusal("web --tag UPPER").contains("'UPPER' for '--tag"));
+        for flag in [
+            "-n ",
+            "--helper-image=",
+            "-c ",
+            "--helper-timeout 0",
+            "--deadline -5",
+            "--deadline 99999999h",
+        ] {
+            let said = refusal(&format!("web {flag}"));
+            let name = flag.split([' ', '=']).next().unwrap();
+            assert!(said.contains(name), "{flag}: {said}");
+        }
         for path in ["var", "/var/../etc", "/a:b", ""] {
             assert!(
                 refusal(&format!("web --host-path {path}")).contains("such as /var"),

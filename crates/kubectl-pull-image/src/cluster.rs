@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tokio::runtime::Handle;
 
 use crate::cli::Connection;
 use crate::progress::Voice;
@@ -30,6 +31,13 @@ impl Cluster {
     /// # Errors
     /// When there is none, or something in it is wrong.
     pub async fn of(options: &Connection, voice: Voice) -> Result<Self> {
+        // It may have to run a program that gives credentials, which may last.
+        let options = options.clone();
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(Self::read(&options, voice))).await?
+    }
+
+    async fn read(options: &Connection, voice: Voice) -> Result<Self> {
         let mut config = config(options).await?;
         if let Some(user) = &options.impersonate {
             config.auth_info.impersonate = Some(user.clone());
@@ -43,6 +51,7 @@ impl Cluster {
         let streams = client(config.clone())?;
         if !options.request_timeout.is_zero() {
             config.read_timeout = Some(options.request_timeout);
+            config.connect_timeout = Some(options.request_timeout);
         }
         Ok(Self {
             client: client(config)?,

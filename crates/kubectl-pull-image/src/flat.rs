@@ -50,6 +50,10 @@ fn with_known(config: &[u8], image: &TargetImage) -> Result<Vec<u8>> {
 /// # Errors
 /// When it has another one.
 pub fn is_same(image: &TargetImage, image_id: &str) -> Result<()> {
+    // The digest itself was given to the kubelet as a name.
+    if image.wanted.digest.as_ref() == Some(&image.name) {
+        return Ok(());
+    }
     let (Some(wanted), Some(found)) = (&image.wanted.digest, digest_of_id(image_id)) else {
         return Ok(());
     };

@@ -95,8 +95,8 @@ pub fn helper(target: &Target, options: &HelperOptions) -> Helper {
         },
         service_account: target.service_account.clone().filter(|_| is_own),
         reads: reads(options),
-        patience: options.helper_timeout.as_secs().max(10),
-        deadline: options.deadline.as_secs().max(10),
+        patience: options.helper_timeout.as_secs(),
+        deadline: options.deadline.as_secs(),
         purpose: if names.is_empty() {
             "to list images".to_owned()
         } else {

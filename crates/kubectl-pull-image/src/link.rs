@@ -10,8 +10,14 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
+use crate::failure::{Status, failure};
+use crate::output::in_line;
+
 /// An agent that is silent for so long is not there any more: it says each second that it is at work.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long an agent may work at an answer: to find out how a large layer is made again takes minutes.
+const ANSWER: Duration = Duration::from_secs(1800);
 
 /// The most bytes of an answer that is kept in memory: what a node with some ten thousand images says of them.
 const MAX_ANSWER: usize = 64 << 20;
@@ -62,7 +68,7 @@ impl Link {
                 _ = status => {}
                 () = listen(errors, &mut text) => {}
             }
-            let _ = sender.send(Some(String::from_utf8_lossy(&text).trim().to_owned()));
+            let _ = sender.send(Some(in_line(String::from_utf8_lossy(&text).trim())));
         });
         Ok(Self {
             requests,
@@ -82,9 +88,10 @@ impl Link {
     pub async fn greet(&mut self) -> Result<()> {
         let version: u32 = self.ask(&Request::Ping {}).await?;
         if version != VERSION {
-            bail!(
+            let text = format!(
                 "the agent speaks version {version} of the protocol, this program version {VERSION}"
             );
+            return Err(failure(Status::Other, text));
         }
         Ok(())
     }
@@ -122,6 +129,18 @@ impl Link {
     /// When the connection is cut; [`Declined`].
     pub async fn ask<T: DeserializeOwned>(&mut self, request: &Request) -> Result<T> {
         self.send(request).await?;
+        let answered = tokio::time::timeout(ANSWER, self.answer());
+        let answer = answered.await.map_err(|_| {
+            anyhow::anyhow!(
+                "the agent has worked at an answer for {} s",
+                ANSWER.as_secs()
+            )
+        })??;
+        serde_json::from_slice(&answer).context("the agent's answer is none")
+    }
+
+    /// Reads the answer to a request.
+    async fn answer(&mut self) -> Result<Vec<u8>> {
         let mut answer = Vec::new();
         loop {
             let header = self.frame().await?;
@@ -132,7 +151,7 @@ impl Link {
                 Kind::Data => answer.extend_from_slice(&self.plain),
                 Kind::Answer => {
                     answer.extend_from_slice(&self.plain);
-                    return serde_json::from_slice(&answer).context("the agent's answer is none");
+                    return Ok(answer);
                 }
                 Kind::Working => {}
                 Kind::Error => return Err(self.declined()),
@@ -149,6 +168,9 @@ impl Link {
         loop {
             let header = self.frame().await?;
             match header.kind {
+                Kind::Data if self.plain.is_empty() => {
+                    bail!("the agent sent a frame without bytes")
+                }
                 Kind::Data => return Ok(Frame::Data(&self.plain, header.wire_size as usize)),
                 Kind::End => return Ok(Frame::End),
                 Kind::Working => {}
@@ -159,7 +181,7 @@ impl Link {
     }
 
     fn declined(&self) -> anyhow::Error {
-        Declined(String::from_utf8_lossy(&self.plain).into_owned()).into()
+        Declined(in_line(&String::from_utf8_lossy(&self.plain))).into()
     }
 
     /// Reads a frame, and leaves its bytes in `plain`.

@@ -11,7 +11,7 @@ use crate::cli::{HelperOptions, Output};
 use crate::cluster::Cluster;
 use crate::helper::Running;
 use crate::interrupt::Interrupt;
-use crate::output::printable;
+use crate::output::in_line;
 use crate::target::Target;
 use crate::{helping, output};
 
@@ -34,7 +34,7 @@ pub async fn list(
     };
     let listing = helping::with_helper(cluster, &target, options, interrupt, work).await?;
     for problem in &listing.problems {
-        cluster.voice.warn(problem);
+        cluster.voice.warn(&in_line(problem));
     }
     if output == Output::Text {
         return output::write(&table(&listing.images));
@@ -62,12 +62,7 @@ fn table(images: &[Listed]) -> String {
         let names = image.names.iter().map(String::as_str).chain(none);
         for name in names {
             let short = id.get(..12).unwrap_or(id);
-            rows.push([
-                printable(name).replace(['\n', '\t'], " "),
-                short.to_owned(),
-                size.clone(),
-                blobs.clone(),
-            ]);
+            rows.push([in_line(name), short.to_owned(), size.clone(), blobs.clone()]);
         }
     }
     let width = |column: usize| {

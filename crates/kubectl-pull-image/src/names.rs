@@ -87,6 +87,7 @@ mod tests {
             id: digest::of(config.as_bytes()),
             config: config.into(),
             layers: Vec::new(),
+            is_shown: true,
         }
     }
 

@@ -29,6 +29,9 @@ pub struct OnNode {
     pub config: Vec<u8>,
     /// From the lowest to the highest.
     pub layers: Vec<Layer>,
+    /// Whether its documents show that it is the image that was wanted. Docker's own store keeps no manifest, only a name with its digest:
+    /// a claim of the node.
+    pub is_shown: bool,
 }
 
 /// A layer on a node.
@@ -78,8 +81,9 @@ impl OnNode {
         );
         let manifest = told.manifest.as_ref().map(read_manifest).transpose()?;
         let blobs = manifest.as_ref().map(|it| blobs(it, &id)).transpose()?;
-        is_wanted(&told, wanted, &id, manifest.as_ref())?;
+        let is_shown = is_wanted(&told, wanted, &id, manifest.as_ref())?;
         Ok(Self {
+            is_shown,
             layers: layers(told.layers, &config, blobs)?,
             names: told.names,
             manifest,
@@ -115,27 +119,29 @@ fn blobs(manifest: &Manifest, id: &Digest) -> Result<Vec<Descriptor>> {
     }
 }
 
-/// Whether the digest that is wanted is one of the image's own, or of an index that has it. A name with it is a claim of the node:
-/// Docker's own store keeps no manifest that could show it.
+/// Whether the digest that is wanted is one of the image's own, or of an index that has it. If it is only in a name, nothing shows it.
 fn is_wanted(
     told: &protocol::Image,
     wanted: &Wanted,
     id: &Digest,
     manifest: Option<&Manifest>,
-) -> Result<()> {
+) -> Result<bool> {
     let Some(wanted) = &wanted.digest else {
-        return Ok(());
+        return Ok(true);
     };
     let wanted = digest::parse(wanted)?;
     let is_named = |name: &String| {
         Reference::parse(name).is_ok_and(|name| name.digest().is_some_and(|it| *it == wanted))
     };
-    let is_it = wanted == *id
+    let is_shown = wanted == *id
         || manifest.is_some_and(|it| it.digest == wanted)
-        || of_index(told, manifest)?.is_some_and(|it| it == wanted)
-        || told.names.iter().any(is_named);
-    ensure!(is_it, "the node gave the image {id} for {wanted}");
-    Ok(())
+        || of_index(told, manifest)?.is_some_and(|it| it == wanted);
+    let is_claimed = manifest.is_none() && told.names.iter().any(is_named);
+    ensure!(
+        is_shown || is_claimed,
+        "the node gave the image {id} for {wanted}"
+    );
+    Ok(is_shown)
 }
 
 /// The digest of the index that has the manifest.
@@ -336,10 +342,20 @@ mod tests {
         let image = told();
         assert!(is_taken(image.config.digest) && is_taken(image.manifest.unwrap().digest));
         assert!(!is_taken(digest_of("another")));
+        // A name with the digest shows nothing, and counts only where there is no manifest that could.
         let mut named = told();
         let digest = digest_of("gone");
         named.names.push(format!("docker.io/library/a@{digest}"));
-        assert!(OnNode::check(named, &wanted(digest)).is_ok());
+        assert!(OnNode::check(named.clone(), &wanted(&digest)).is_err());
+        named.manifest = None;
+        named.layers[0].kept = Kept::Snapshot;
+        assert!(
+            !OnNode::check(named.clone(), &wanted(&digest))
+                .unwrap()
+                .is_shown
+        );
+        let id = named.config.digest.clone();
+        assert!(OnNode::check(named, &wanted(id)).unwrap().is_shown);
     }
 
     #[test]

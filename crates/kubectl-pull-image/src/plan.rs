@@ -12,6 +12,7 @@ use crate::failure::{Status, failure};
 use crate::image::{Descriptor, LAYER_IS, Layer, Origin, created, media_type};
 use crate::link::Link;
 use crate::on_node::{self, OnNode};
+use crate::output::in_line;
 use crate::transfer::Item;
 
 /// How tars are made again.
@@ -49,7 +50,7 @@ impl LeftOut {
     fn of(rebuilt: &Rebuilt) -> Option<Self> {
         (rebuilt.left_out > 0).then(|| Self {
             count: rebuilt.left_out,
-            examples: rebuilt.examples.clone(),
+            examples: rebuilt.examples.iter().map(|it| in_line(it)).collect(),
         })
     }
 }

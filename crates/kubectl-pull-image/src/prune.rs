@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
 
 use crate::cluster::Cluster;
-use crate::helper::LABEL;
+use crate::helper::{LABEL, MANAGED_BY, is_name};
 use crate::output;
 use crate::rights::explain;
 
@@ -18,7 +18,8 @@ use crate::rights::explain;
 /// When a right is missing.
 pub async fn prune(cluster: &Cluster, namespace: Option<&str>, force: bool) -> Result<()> {
     let place = namespace.unwrap_or("(all)");
-    let ours = ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1));
+    let labels = [LABEL, MANAGED_BY].map(|(key, value)| format!("{key}={value}"));
+    let ours = ListParams::default().labels(&labels.join(","));
     // A Job is made before its ConfigMap: of each map that is seen here, the Job is seen below, if it is there.
     let maps: Api<ConfigMap> = api(cluster, namespace);
     let maps = maps
@@ -34,6 +35,7 @@ pub async fn prune(cluster: &Cluster, namespace: Option<&str>, force: bool) -> R
     let (over, under_way): (Vec<_>, Vec<_>) = jobs
         .items
         .into_iter()
+        .filter(|job| is_name(&job.name_any()))
         .partition(|job| force || is_over(job, now));
     let mut removed = Vec::new();
     for job in &over {
@@ -52,6 +54,10 @@ pub async fn prune(cluster: &Cluster, namespace: Option<&str>, force: bool) -> R
         .filter_map(kube::ResourceExt::uid)
         .collect();
     for map in maps.items {
+        // Its Job owns it: what nobody owns is somebody else's, whatever it is labelled with.
+        if !is_name(&map.name_any()) || map.owner_references().is_empty() {
+            continue;
+        }
         if map
             .owner_references()
             .iter()

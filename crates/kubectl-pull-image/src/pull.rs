@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cache::Cache;
 use crate::cli::{HelperOptions, Pull};
 use crate::cluster::Cluster;
-use crate::failure::{Status, failure, usage};
+use crate::failure::{Failure, Status, failure, usage};
 use crate::flat;
 use crate::helper::Running;
 use crate::helping;
@@ -20,7 +20,8 @@ use crate::interrupt::Interrupt;
 use crate::link::{Declined, Link};
 use crate::names::names;
 use crate::on_node::OnNode;
-use crate::plan::{How, LeftOut, plan};
+use crate::plan::{How, LeftOut, Plan, plan};
+use crate::progress::Voice;
 use crate::report::{announce, report};
 use crate::sink::Sink;
 use crate::target::{Target, TargetImage, target};
@@ -63,7 +64,9 @@ pub async fn pull(
         return interrupt.or(preview(cluster, options, helper)).await;
     }
     let sink = named.map_or_else(Sink::of_machine, Ok)?;
-    let cache = Arc::new(open_cache(options)?);
+    sink.check()?;
+    let cache = interrupt.or(open_cache(options, cluster.voice)).await?;
+    let cache = Arc::new(cache);
     let target = interrupt.or(target(cluster, options)).await?;
     let work =
         async |running: &Arc<Running>| read(running, &cache, &target, options, cluster).await;
@@ -93,11 +96,12 @@ fn named_sink(options: &Pull) -> Result<Option<Sink>> {
     Ok(Some(sink))
 }
 
-fn open_cache(options: &Pull) -> Result<Cache> {
+async fn open_cache(options: &Pull, voice: Voice) -> Result<Cache> {
     let folder = options.cache_dir.clone().or_else(Cache::default_folder);
     let folder =
         folder.context("neither HOME nor XDG_CACHE_HOME is set: name a folder with --cache-dir")?;
-    Cache::open(&folder)
+    let waiting = move || voice.say("another run clears the cache: waiting for it");
+    tokio::task::spawn_blocking(move || Cache::open(&folder, waiting)).await?
 }
 
 /// Prints what would be made in the cluster.
@@ -122,8 +126,6 @@ async fn read(
     cluster: &Cluster,
 ) -> Result<Done> {
     let voice = cluster.voice;
-    let mut link = running.connect().await?;
-    link.greet().await?;
     let how = How {
         is_identical: options.require_identical,
         rebuilt: if running.reads_image() {
@@ -132,15 +134,7 @@ async fn read(
             Origin::Rebuilt
         },
     };
-    let mut found = Vec::new();
-    let mut plans = Vec::new();
-    for image in &target.images {
-        let on_node = find(&mut link, image, running).await?;
-        let plan = plan(&on_node, cache, &mut link, how).await;
-        let plan = plan.map_err(|error| declined(error, Status::Incomplete, image));
-        plans.push(plan.map_err(|error| running.explain(error))?);
-        found.push(on_node);
-    }
+    let (mut link, found, mut plans) = find_out(running, cache, target, how, voice).await?;
     let names = names(&target.images, &found, options.tag.as_ref())?;
     let items = plans.iter().flat_map(|plan| plan.items.iter().cloned());
     let mut items: Vec<_> = items.collect();
@@ -171,6 +165,70 @@ async fn read(
         left_out,
         fetching,
     })
+}
+
+/// How often a connection is made anew over which it is found out what there is.
+const ATTEMPTS: u32 = 6;
+
+/// What the node has of the images, and what is done for each. Begins again where the connection is cut: nothing is lost by that.
+async fn find_out(
+    running: &Arc<Running>,
+    cache: &Arc<Cache>,
+    target: &Target,
+    how: How,
+    voice: Voice,
+) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
+    let mut attempt = 1;
+    loop {
+        match try_to_find_out(running, cache, target, how, voice).await {
+            Err(error) if attempt < ATTEMPTS && !error.is::<Failure>() => {
+                voice.detail(1, &format!("{error:#}: again"));
+            }
+            tried => return tried,
+        }
+        tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
+        attempt += 1;
+    }
+}
+
+async fn try_to_find_out(
+    running: &Arc<Running>,
+    cache: &Arc<Cache>,
+    target: &Target,
+    how: How,
+    voice: Voice,
+) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
+    let mut link = running.connect().await?;
+    link.greet().await?;
+    let mut found = Vec::new();
+    let mut plans = Vec::new();
+    for image in &target.images {
+        let on_node = find(&mut link, image, running).await?;
+        is_shown(&on_node, image, how, voice)?;
+        let plan = plan(&on_node, cache, &mut link, how).await;
+        let plan = plan.map_err(|error| declined(error, Status::Incomplete, image));
+        plans.push(plan.map_err(|error| running.explain(error))?);
+        found.push(on_node);
+    }
+    Ok((link, found, plans))
+}
+
+/// Says where only the node's word tells that it is the image that runs.
+fn is_shown(found: &OnNode, image: &TargetImage, how: How, voice: Voice) -> Result<()> {
+    if found.is_shown {
+        return Ok(());
+    }
+    let wanted = image.wanted.digest.as_deref().unwrap_or_default();
+    let text = format!(
+        "{}: that its image {} is {wanted} only a name says, which the node has for it; it keeps no manifest that could show it",
+        image.name, found.id
+    );
+    if how.is_identical {
+        let text = format!("{text} (--require-identical)");
+        return Err(failure(Status::Incomplete, text));
+    }
+    voice.warn(&text);
+    Ok(())
 }
 
 /// What the node has of the image, checked.

@@ -28,7 +28,14 @@ pub fn explain(error: kube::Error, verb: &str, resource: &str, namespace: &str) 
             Status::Refused,
             format!("{verb} {resource} in namespace {namespace} is refused: {message}"),
         ),
-        _ => Error::new(error).context(format!("{verb} {resource} in namespace {namespace}")),
+        404 => failure(
+            Status::NotFound,
+            format!("{verb} {resource} in namespace {namespace}: {message}"),
+        ),
+        _ => failure(
+            Status::Other,
+            format!("{verb} {resource} in namespace {namespace}: {message}"),
+        ),
     }
 }
 

@@ -48,16 +48,16 @@ pub enum Begun {
 }
 
 impl Cache {
-    /// In this folder, which is made where it is not there. Waits while another run removes something.
+    /// In this folder, which is made where it is not there. Waits while another run removes something, and calls `is_waiting` then.
     ///
     /// # Errors
     /// When it cannot be made or written to.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let opened = Self::try_to_open(folder);
+    pub fn open(folder: &Path, is_waiting: impl FnOnce()) -> Result<Self> {
+        let opened = Self::try_to_open(folder, is_waiting);
         opened.with_context(|| format!("the cache {} (--cache-dir)", folder.display()))
     }
 
-    fn try_to_open(folder: &Path) -> io::Result<Self> {
+    fn try_to_open(folder: &Path, is_waiting: impl FnOnce()) -> io::Result<Self> {
         for below in FOLDERS {
             std::fs::create_dir_all(folder.join(below))?;
         }
@@ -65,7 +65,10 @@ impl Cache {
             .create(true)
             .append(true)
             .open(folder.join("lock"))?;
-        lock.lock_shared()?;
+        if lock.try_lock_shared().is_err() {
+            is_waiting();
+            lock.lock_shared()?;
+        }
         Ok(Self {
             folder: folder.to_owned(),
             lock,
@@ -235,8 +238,8 @@ mod tests {
     fn content_is_read_by_one_run_and_whole_for_the_others_when_it_is_finished() {
         let folder = tempfile::tempdir().unwrap();
         let (cache, other) = (
-            Cache::open(folder.path()).unwrap(),
-            Cache::open(folder.path()).unwrap(),
+            Cache::open(folder.path(), || ()).unwrap(),
+            Cache::open(folder.path(), || ()).unwrap(),
         );
         let digest = of(b"content");
         let partial = begin(&cache, &digest, 7);
@@ -255,7 +258,7 @@ mod tests {
     #[test]
     fn what_is_damaged_is_removed_and_read_again() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::open(folder.path(), || ()).unwrap();
         let digest = put(&cache, b"content", 0);
         std::fs::write(cache.path(&digest), b"damaged").unwrap();
         assert_eq!(cache.check(&digest).unwrap(), None);
@@ -270,7 +273,7 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_is_removed_first() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Cache::open(folder.path()).unwrap();
+        let open = || Cache::open(folder.path(), || ()).unwrap();
         let digests = [(b"1", 30), (b"2", 20), (b"3", 40)];
         let digests = digests.map(|(content, age)| put(&open(), content, age));
         let cache = open();
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn nothing_is_removed_while_another_run_is_at_work() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Cache::open(folder.path()).unwrap();
+        let open = || Cache::open(folder.path(), || ()).unwrap();
         let digest = put(&open(), b"content", 0);
         let other = open();
         open().shrink(0).unwrap();

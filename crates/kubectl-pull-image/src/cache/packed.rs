@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_tar_is_compressed_once_and_comes_back_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let cache = Cache::open(folder.path(), || ()).unwrap();
         let content = b"tar ".repeat(100_000);
         let tar = digest::of(&content);
         std::fs::write(cache.path(&tar), &content).unwrap();
@@ -116,7 +116,7 @@ mod tests {
         decoder.read_to_end(&mut plain).unwrap();
         assert!(plain == content);
         // The tar is not read again; and what is damaged is made anew.
-        let again = Cache::open(folder.path()).unwrap();
+        let again = Cache::open(folder.path(), || ()).unwrap();
         std::fs::rename(cache.path(&tar), folder.path().join("away")).unwrap();
         assert_eq!(
             again.pack(&tar, &interrupt).unwrap(),
@@ -124,7 +124,7 @@ mod tests {
         );
         std::fs::rename(folder.path().join("away"), cache.path(&tar)).unwrap();
         std::fs::write(cache.path(&packed), "damaged").unwrap();
-        let again = Cache::open(folder.path()).unwrap();
+        let again = Cache::open(folder.path(), || ()).unwrap();
         assert_eq!(
             again.pack(&tar, &interrupt).unwrap(),
             (packed.clone(), size)

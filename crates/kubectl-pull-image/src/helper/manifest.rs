@@ -18,6 +18,9 @@ use crate::failure::{Status, failure};
 /// What all objects of this program are labelled with.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image");
 
+/// And with this.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", LABEL.1);
+
 /// The user who owns nothing.
 const NOBODY: u32 = 65534;
 
@@ -119,8 +122,8 @@ impl Helper {
     ///
     /// # Errors
     /// Never: the form is checked by the tests.
-    pub fn job(&self) -> Result<Job> {
-        Ok(serde_json::from_value(json!({
+    pub fn job(&self) -> serde_json::Result<Job> {
+        serde_json::from_value(json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": self.metadata(),
@@ -130,7 +133,7 @@ impl Helper {
                 "ttlSecondsAfterFinished": 5,
                 "template": {"metadata": {"labels": labels()}, "spec": self.pod_spec()},
             },
-        }))?)
+        }))
     }
 
     /// The pod that the Job will have, to ask whether it is admitted.
@@ -292,9 +295,15 @@ impl Helper {
     }
 }
 
+/// Whether a Job or a ConfigMap may be ours by its name.
+pub fn is_name(name: &str) -> bool {
+    let digits = name.strip_prefix("pull-image-");
+    let is_hex = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_hex))
+}
+
 fn labels() -> BTreeMap<String, String> {
-    let managed = ("app.kubernetes.io/managed-by", LABEL.1);
-    [LABEL, managed]
+    [LABEL, MANAGED_BY]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into()
 }
@@ -342,6 +351,19 @@ mod tests {
         );
         let pod = serde_json::to_value(helper().pod().unwrap()).unwrap();
         assert_eq!(pod.pointer("/spec"), job.pointer("/spec/template/spec"));
+    }
+
+    #[test]
+    fn a_name_is_known_again() {
+        assert!(is_name(&Helper::new_name()));
+        for other in [
+            "",
+            "pull-image-",
+            "my-settings",
+            "pull-image-0123456789abcdeg",
+        ] {
+            assert!(!is_name(other), "{other}");
+        }
     }
 
     #[test]

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
 use kube::api::{AttachParams, DeleteParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 
-pub use manifest::{CONTAINER, Helper, LABEL, Reads};
+pub use manifest::{CONTAINER, Helper, LABEL, MANAGED_BY, Reads, is_name};
 
 use crate::cluster::{Cluster, within_limit};
 use crate::failure::{Status, failure};
 use crate::interrupt::Interrupt;
 use crate::link::Link;
 use crate::rights::explain;
+
+/// How long is waited before something is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A helper pod that runs, or is about to.
 pub struct Running {
@@ -73,7 +76,17 @@ impl Start<'_> {
             image_id: String::new(),
         };
         self.interrupt.or(running.admit()).await?;
-        match self.make(&running).await {
+        // To the end, also if it is interrupted meanwhile: what may come into being after it was removed would stay.
+        let job = match within_limit("create jobs.batch", running.make_job()).await {
+            // It was refused: there is nothing to remove.
+            Ok(Err(error @ kube::Error::Api(_))) => {
+                let namespace = &running.helper.namespace;
+                return Err(explain(error, "create", "jobs.batch", namespace));
+            }
+            Ok(made) => made.map_err(Into::into),
+            Err(silence) => Err(silence),
+        };
+        match self.make(&running, job).await {
             Ok(pod) => Ok(Running {
                 pod: pod.name_any(),
                 image_id: waiting::image_id(&pod),
@@ -87,11 +100,10 @@ impl Start<'_> {
         }
     }
 
-    /// Makes it, and gives the pod.
-    async fn make(&self, running: &Running) -> Result<Pod> {
-        // To the end, also if it is interrupted meanwhile: what may come into being after it was removed would stay.
-        let job = running.make_job();
-        let job = within_limit("create jobs.batch", job).await??;
+    /// Makes what belongs to the Job, and gives the pod.
+    async fn make(&self, running: &Running, job: Result<Job>) -> Result<Pod> {
+        let job = job?;
+        running.helper.is_kept_in(job_pod(&job))?;
         self.interrupt
             .or(async {
                 running.make_config_map(self.agent, &job).await?;
@@ -149,19 +161,10 @@ impl Running {
         }
     }
 
-    async fn make_job(&self) -> Result<Job> {
+    async fn make_job(&self) -> kube::Result<Job> {
         let jobs: Api<Job> = self.api();
-        let job = jobs
-            .create(&PostParams::default(), &self.helper.job()?)
-            .await;
-        let job =
-            job.map_err(|error| explain(error, "create", "jobs.batch", &self.helper.namespace))?;
-        let pod = job
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.template.spec.as_ref());
-        self.helper.is_kept_in(pod)?;
-        Ok(job)
+        let job = self.helper.job().map_err(kube::Error::SerdeError)?;
+        jobs.create(&PostParams::default(), &job).await
     }
 
     async fn make_config_map(&self, agent: &[u8], job: &Job) -> Result<()> {
@@ -218,7 +221,7 @@ impl Running {
             }
             Err(error) if is_gone(&error) => {
                 let text = format!(
-                    "the helper pod {} is gone; what has come is kept for the next run",
+                    "the helper pod {} is gone, or was over --deadline; what has come is kept for the next run",
                     self.pod
                 );
                 Err(failure(Status::Other, text))
@@ -235,18 +238,22 @@ impl Running {
         let jobs: Api<Job> = self.api();
         let name = &self.helper.name;
         let background = DeleteParams::background();
-        let deleted = within_limit("delete jobs.batch", jobs.delete(name, &background)).await;
-        let deleted = deleted.and_then(|deleted| match deleted {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(error) => Err(explain(
-                error,
-                "delete",
-                "jobs.batch",
-                &self.helper.namespace,
-            )),
-        });
-        deleted.with_context(|| {
+        let deleted = async {
+            loop {
+                match jobs.delete(name, &background).await {
+                    Ok(_) => return Ok(()),
+                    Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+                    Err(error @ kube::Error::Api(_)) => {
+                        let namespace = &self.helper.namespace;
+                        return Err(explain(error, "delete", "jobs.batch", namespace));
+                    }
+                    // The way to the API server is cut: that passes.
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        };
+        let deleted = within_limit("delete jobs.batch", deleted).await;
+        deleted.and_then(|deleted| deleted).with_context(|| {
             format!("the Job {name} may stay; the cluster removes it {} s after its begin, or when nobody asks it", self.helper.deadline)
         })
     }
@@ -257,6 +264,10 @@ impl Running {
     {
         Api::namespaced(self.client.clone(), &self.helper.namespace)
     }
+}
+
+fn job_pod(job: &Job) -> Option<&PodSpec> {
+    job.spec.as_ref()?.template.spec.as_ref()
 }
 
 fn is_refused(error: &anyhow::Error) -> bool {

@@ -3,16 +3,22 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
-use super::Helper;
+use super::{CONTAINER, Helper};
 use crate::cluster::within_limit;
 use crate::failure::{Status, failure};
 use crate::rights::explain;
 
 const PAUSE: Duration = Duration::from_millis(150);
+
+/// How often is looked what the cluster says of a pod that does not come.
+const EVENTS: Duration = Duration::from_secs(3);
+
+/// What kubelet says of a folder that is not there. It goes on trying.
+const NO_FOLDER: &str = "hostPath type check failed";
 
 /// Reasons for which a container waits and will go on waiting.
 const HOPELESS: &[&str] = &[
@@ -49,6 +55,7 @@ pub(super) async fn until_running(
     let selector =
         ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", helper.name));
     let began = Instant::now();
+    let mut asked = began;
     loop {
         let found = within_limit("list pods", pods.list(&selector)).await?;
         let found = found.map_err(|error| explain(error, "list", "pods", namespace))?;
@@ -68,8 +75,19 @@ pub(super) async fn until_running(
             Some((name, State::Waiting(why), _)) => format!("the pod {name} waits: {why}"),
             None => "its Job has made no pod".to_owned(),
         };
-        if began.elapsed() > timeout {
+        let is_late = began.elapsed() > timeout;
+        if is_late || asked.elapsed() > EVENTS {
+            asked = Instant::now();
             let events = events(client, helper).await;
+            if events.contains(NO_FOLDER) {
+                bail!(
+                    "the helper pod does not run on node {}: {last}{events} (--host-path)",
+                    helper.node
+                );
+            }
+            if !is_late {
+                continue;
+            }
             let text = format!(
                 "the helper pod does not run on node {} after {} s (--helper-timeout): {last}{events}",
                 helper.node,
@@ -83,12 +101,15 @@ pub(super) async fn until_running(
 
 /// What the kubelet calls the image of its container.
 pub(super) fn image_id(pod: &Pod) -> String {
-    let statuses = pod
-        .status
-        .as_ref()
-        .and_then(|it| it.container_statuses.as_ref());
-    let first = statuses.and_then(|it| it.first());
-    first.map(|it| it.image_id.clone()).unwrap_or_default()
+    container(pod)
+        .map(|it| it.image_id.clone())
+        .unwrap_or_default()
+}
+
+/// Ours: a webhook may have put others beside it.
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|it| it.name == CONTAINER)
 }
 
 fn state(pod: &Pod) -> State {
@@ -97,7 +118,7 @@ fn state(pod: &Pod) -> State {
         .and_then(|it| it.phase.as_deref())
         .unwrap_or_default();
     let said = status.and_then(|it| it.message.clone().or_else(|| it.reason.clone()));
-    let container = status.and_then(|it| it.container_statuses.as_ref()?.first()?.state.as_ref());
+    let container = container(pod).and_then(|it| it.state.as_ref());
     if let Some(waiting) = container.and_then(|it| it.waiting.as_ref()) {
         let reason = waiting.reason.as_deref().unwrap_or_default();
         let text = match &waiting.message {

@@ -86,6 +86,24 @@ impl Sink {
         })
     }
 
+    /// Finds out whether it can take images, as far as that is known before there are any.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> Result<()> {
+        let checked = match self {
+            Self::Load(program) if !load::is_here(program) => {
+                Err(anyhow::anyhow!("there is no program {program} on the PATH"))
+            }
+            Self::Archive(path) => whole_file::check(path),
+            Self::Folder(path) if path.exists() && !path.is_dir() => {
+                Err(anyhow::anyhow!("{} is no folder", path.display()))
+            }
+            Self::Load(_) | Self::Folder(_) | Self::Output | Self::Registry(_) => Ok(()),
+        };
+        checked.map_err(|error| failure(Status::Sink, format!("--to: {error:#}")))
+    }
+
     /// The images as they are best delivered there: a registry gets compressed layers.
     ///
     /// # Errors
@@ -198,6 +216,27 @@ fn as_interrupted<T>(done: Result<T>, interrupt: &Interrupt) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_take_images_is_found_before_there_are_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let checked = |to: String| Sink::parse(&to, &[]).unwrap().check();
+        for good in [
+            "oci-archive:{}/a.tar",
+            "oci:{}/new",
+            "oci:{}",
+            "oci-archive:{}/file",
+        ] {
+            checked(good.replace("{}", &path.to_string())).unwrap();
+        }
+        for bad in ["oci-archive:{}", "oci-archive:{}/none/a.tar", "oci:{}/file"] {
+            let error = checked(bad.replace("{}", &path.to_string())).unwrap_err();
+            assert_eq!(crate::failure::status(&error), Status::Sink, "{bad}");
+        }
+        assert!(Sink::Load("no-such-engine".to_owned()).check().is_err());
+    }
 
     #[test]
     fn each_form_is_read() {

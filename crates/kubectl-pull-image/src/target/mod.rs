@@ -13,6 +13,7 @@ use crate::cli::Pull;
 use crate::cluster::Cluster;
 use crate::digest;
 use crate::failure::{Status, failure, usage};
+use crate::rights::explain;
 use kip_agent::protocol::Wanted;
 
 /// A node, and images that are on it.
@@ -139,6 +140,6 @@ pub async fn node(cluster: &Cluster, node: &str) -> Result<Option<Node>> {
             format!("there is no node {node}"),
         )),
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(explain(error, "get", "nodes", "(none)")),
     }
 }

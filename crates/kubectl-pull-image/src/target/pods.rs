@@ -24,6 +24,10 @@ pub(super) async fn pod(cluster: &Cluster, named: &str) -> Result<Pod> {
         Some((kind, name)) => (kind.to_ascii_lowercase(), name),
         None => ("pod".to_owned(), named),
     };
+    if name.is_empty() || name.contains('/') {
+        let text = format!("'{named}': a name is missing, for example {kind}/web");
+        return Err(usage(text));
+    }
     let selector = match kind.as_str() {
         "po" | "pod" | "pods" => return get::<Pod>(cluster, name).await,
         "deploy" | "deployment" | "deployments" | "deployments.apps" => {
@@ -115,6 +119,9 @@ where
 
 /// A selector, or the mere labels that a Service and a `ReplicationController` have.
 fn parse(selector: Value) -> Result<Selector> {
+    if selector.is_null() {
+        return Ok(Selector::default());
+    }
     if let Ok(labels) = serde_json::from_value::<BTreeMap<String, String>>(selector.clone()) {
         let labels = labels.into_iter();
         return Ok(labels
@@ -160,6 +167,17 @@ mod tests {
             "status": {"conditions": [{"type": "Ready", "status": ready}]},
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_service_without_a_selector_selects_nothing_that_it_names() {
+        assert!(parse(Value::Null).unwrap().selects_all());
+        assert!(!parse(json!({"app": "web"})).unwrap().selects_all());
+        assert!(
+            !parse(json!({"matchLabels": {"app": "web"}}))
+                .unwrap()
+                .selects_all()
+        );
     }
 
     #[test]
