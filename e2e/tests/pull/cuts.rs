@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kip_e2e::image::{Entry, Image};
-use kip_e2e::lab::Proxy;
+use kip_e2e::lab::space::is_ready;
+use kip_e2e::lab::{Proxy, eventually};
 use kube::api::{Api, DeleteParams, ListParams};
 
 use crate::setup::{KEEPS, LABEL, Lab, image, manifest, noise, said, unpack, with_lab};
@@ -127,6 +128,39 @@ async fn connections_that_are_cut_are_made_anew() {
         is_right(lab, &image, &output);
         let done: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(done["fetched"]["cuts"].as_u64().unwrap() >= 3, "{done}");
+        lab.nothing_is_left().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_while_the_node_looks_is_made_anew() {
+    with_lab("pull-cut-looking", async |lab| {
+        // No builder writes them in this order: the search for one lasts.
+        let unique = lab.space.cluster.unique();
+        let order = ["m", "z", "a", "q"].map(|name| Entry::file(name, noise(&unique, 8 << 20)));
+        let image = image(&lab.space.cluster, &[order.to_vec()]);
+        let name = lab.push("app:1", &image);
+        lab.pod_without_layers("web", (&name, &image))
+            .await
+            .unwrap();
+        let way = Proxy::start().await.unwrap();
+        let child = begin(lab, &way, &["-v", "1"]);
+        let pods: Api<Pod> = lab.space.api();
+        let params = ListParams::default().labels(LABEL);
+        eventually("the helper pod runs", async || {
+            let found = pods.list(&params).await?;
+            let is_ready = found.items.iter().any(is_ready);
+            anyhow::ensure!(is_ready, "not yet");
+            anyhow::Ok(())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        way.cut();
+        let output = ended(child).await;
+        let words = said(&output);
+        assert!(output.status.success(), "{words}");
+        assert!(words.contains("was cut: again"), "{words}");
         lab.nothing_is_left().await;
     })
     .await;

@@ -2,7 +2,10 @@
 
 use std::process::Stdio;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kip_e2e::lab::eventually;
+use kube::api::{Api, DeleteParams, PostParams};
+use serde_json::json;
 
 use crate::setup::{KEEPS, said, small, with_lab};
 
@@ -26,12 +29,22 @@ async fn what_a_killed_run_has_left_is_removed_by_prune_or_ends_by_itself() {
             child.kill().unwrap();
             child.wait().unwrap();
             if by_prune {
+                // Somebody else's, whatever it is labelled with.
+                let name = format!("pull-image-{}", "0".repeat(16));
+                let other = json!({"metadata": {"name": name, "labels": {
+                    "app.kubernetes.io/name": "kubectl-pull-image",
+                    "app.kubernetes.io/managed-by": "kubectl-pull-image",
+                }}});
+                let maps: Api<ConfigMap> = lab.space.api();
+                let other: ConfigMap = serde_json::from_value(other).unwrap();
+                maps.create(&PostParams::default(), &other).await.unwrap();
                 // Another run may need it, for all that one knows.
                 let output = lab.run(&["prune"]).await;
                 assert!(output.status.success(), "{}", said(&output));
                 assert_ne!(lab.left().await.unwrap(), Vec::<String>::new());
                 let output = lab.run(&["prune", "--force"]).await;
                 assert!(output.status.success(), "{}", said(&output));
+                maps.delete(&name, &DeleteParams::default()).await.unwrap();
             }
             lab.nothing_is_left().await;
         }
