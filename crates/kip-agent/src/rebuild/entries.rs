@@ -11,6 +11,9 @@ use rustix::io::Errno;
 
 use crate::pieces::of_path;
 
+/// What a program may do whoever starts it.
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
+
 /// A file, a folder, a mark of deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -25,7 +28,7 @@ pub(super) struct Entry {
     pub(super) gid: u32,
     pub(super) mtime: i64,
     pub(super) nanos: u32,
-    /// Sorted by name; without those of the overlay itself.
+    /// Sorted by name; without those of the overlay itself, and those that cannot be read. In a merged view, the image's.
     pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// The first path of the same file.
     pub(super) first: Option<Vec<u8>>,
@@ -54,6 +57,13 @@ impl Entry {
     /// Whether the last that happened to it was that something was put into it, or taken from it.
     pub(super) fn is_touched(&self) -> bool {
         (self.mtime, i64::from(self.nanos)) == self.change
+    }
+
+    /// Whether it has attributes that belong to the image, beside capabilities, which containerd writes. Those of the root are in no tar
+    /// of its form, as the root is not.
+    pub(super) fn has_more(&self) -> bool {
+        let mut names = self.xattrs.iter().map(|(name, _)| name.as_slice());
+        !self.path.is_empty() && names.any(|name| name != CAPABILITY && is_images(name))
     }
 }
 
@@ -94,10 +104,7 @@ pub(super) fn read(top: &Path, path: Vec<u8>, near: i64, view: View) -> io::Resu
 fn read_at(source: &Path, path: Vec<u8>, near: i64, view: View) -> io::Result<Option<Entry>> {
     let metadata = fs::symlink_metadata(source)?;
     let kind = metadata.file_type();
-    let xattrs = match view {
-        View::Layer => xattrs(source)?,
-        View::Merged => capability(source),
-    };
+    let xattrs = xattrs(source, view)?;
     let device = (major(metadata.rdev()), minor(metadata.rdev()));
     let kind = if kind.is_dir() {
         let is_opaque = is_opaque(&xattrs);
@@ -151,7 +158,7 @@ fn read_at(source: &Path, path: Vec<u8>, near: i64, view: View) -> io::Result<Op
 
 /// Whether the folder hides what is below it.
 pub(super) fn hides(folder: &Path) -> io::Result<bool> {
-    let found = xattrs(folder).map_err(|error| of_path(folder, error))?;
+    let found = xattrs(folder, View::Layer).map_err(|error| of_path(folder, error))?;
     Ok(is_opaque(&found))
 }
 
@@ -172,32 +179,54 @@ fn is_private(name: &[u8]) -> bool {
     name.starts_with(b"trusted.") || name.starts_with(b"user.overlay.")
 }
 
-/// What a program may do whoever starts it, where that can be read: a usual user may not read all of a file's attributes, and in a
-/// user namespace this may be another one's.
-fn capability(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let name = "security.capability";
-    let value = whole(|buffer| lgetxattr(path, name, buffer));
-    let value = value.ok().filter(|value| !value.is_empty());
-    let found = value.map(|value| (name.as_bytes().to_vec(), value));
-    found.into_iter().collect()
+/// Whether the attribute belongs to an image, wherever it is unpacked: those of users, what a program may do, and access lists. What
+/// else there is belongs to the node (labels, measurements) or to the driver that keeps the image's files there.
+pub(super) fn is_images(name: &[u8]) -> bool {
+    let lists: [&[u8]; 3] = [
+        CAPABILITY,
+        b"system.posix_acl_access",
+        b"system.posix_acl_default",
+    ];
+    let is_drivers = name.starts_with(b"user.fuseoverlayfs.")
+        || name == b"user.containers.override_stat"
+        || is_private(name);
+    // In a tar, a name ends at the first of these.
+    let can_be_written = !name.contains(&b'=');
+    lists.contains(&name) || name.starts_with(b"user.") && !is_drivers && can_be_written
 }
 
-fn xattrs(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let names = whole(|buffer| llistxattr(path, buffer))?;
+/// What can be read: a usual user may not read all of a file's attributes. The overlay's own in a layer must be.
+fn xattrs(path: &Path, view: View) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut names = match whole(|buffer| llistxattr(path, buffer)) {
+        // A disk without attributes has none.
+        Err(Errno::NOTSUP | Errno::NODATA) => Vec::new(),
+        Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS) if view == View::Merged => Vec::new(),
+        names => names?,
+    };
+    if view == View::Merged {
+        // Not all file systems that have it name it.
+        names.extend([b"\0", CAPABILITY].concat());
+    }
     let mut found = Vec::new();
     for name in names
         .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && (view == View::Layer || is_images(name)))
     {
-        let value = whole(|buffer| lgetxattr(path, name, buffer))?;
-        found.push((name.to_vec(), value));
+        match whole(|buffer| lgetxattr(path, name, buffer)) {
+            Ok(value) => found.push((name.to_vec(), value)),
+            Err(Errno::NOTSUP | Errno::NODATA) => {}
+            // The last: a capability of another user namespace.
+            Err(Errno::PERM | Errno::ACCESS | Errno::OVERFLOW) if !is_private(name) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     found.sort();
+    found.dedup();
     Ok(found)
 }
 
-/// All bytes of something that says only that the buffer is too small. A disk without attributes has none.
-fn whole(read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<Vec<u8>> {
+/// All bytes of something that says only that the buffer is too small.
+fn whole(read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
     let mut buffer = vec![0; 256];
     loop {
         match read(&mut buffer) {
@@ -206,8 +235,7 @@ fn whole(read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<Ve
                 return Ok(buffer);
             }
             Err(Errno::RANGE) if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 8, 0),
-            Err(Errno::NOTSUP | Errno::NODATA) => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }

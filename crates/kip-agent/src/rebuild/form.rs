@@ -97,6 +97,8 @@ pub(super) enum Xattrs {
     Capability,
     /// And `security.ima`, and those of users.
     CapabilityAndUser,
+    /// All that belong to the image, as [`super::entries::is_images`] says.
+    Images,
     All,
 }
 

@@ -1,5 +1,5 @@
 //! The tar of an image's merged root file system, as its containers see it: there are no marks of deletion in it, and no digest is
-//! known that it should have, so there is one form only.
+//! known that it should have, so it has the form that a layer has of which none is proven.
 //!
 //! What reads it may be no more than a usual user.
 
@@ -9,7 +9,8 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::form::{self, Form};
+use super::form;
+use super::table::fallback;
 use super::walk::Walk;
 use crate::documents::of_hash;
 use crate::pieces::Joined;
@@ -64,13 +65,12 @@ pub fn merged(
     skips: bool,
     working: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<Rebuilt> {
-    let form = &super::table::FORMS[0];
-    let left_out = look(top, form, working)?;
+    let (left_out, has_more) = look(top, working)?;
     if left_out.count > 0 && !skips {
         return Err(left_out.error());
     }
     let profile = Profile {
-        name: form.name.to_owned(),
+        name: fallback(has_more).name.to_owned(),
         whiteout_time: 0,
     };
     let mut reader = Joined::from_offset(merged_pieces(top, &profile, skips)?, 0);
@@ -107,16 +107,13 @@ pub fn merged_pieces(top: &Path, profile: &Profile, skips: bool) -> io::Result<P
     Ok(super::joined(walk, form, profile.whiteout_time))
 }
 
-/// Finds all that cannot be read, before anything is.
-fn look(
-    top: &Path,
-    form: &Form,
-    working: &mut dyn FnMut() -> io::Result<()>,
-) -> io::Result<LeftOut> {
-    let mut walk = Walk::merged(top, form.order, true);
+/// Finds all that cannot be read, before anything is, and whether there are attributes that only the second form keeps.
+fn look(top: &Path, working: &mut dyn FnMut() -> io::Result<()>) -> io::Result<(LeftOut, bool)> {
+    let mut walk = Walk::merged(top, fallback(false).order, true);
+    let mut has_more = false;
     for entry in walk.by_ref() {
-        entry?;
+        has_more |= entry?.has_more();
         working()?;
     }
-    Ok(walk.into_left_out())
+    Ok((walk.into_left_out(), has_more))
 }

@@ -15,14 +15,21 @@
 //!                 └── commons      Apache Commons Compress: Jib             (block, pax)
 //! ```
 //!
-//! The same is done with a merged root file system, which has one form only: `merged`.
+//! Where none fits, the tar has containerd's form. Builders differ in the extended attributes that they write, and containerd writes
+//! few: where files have others that belong to the image, the form is one with these. So it keeps those of users, capabilities and
+//! access lists, as far as they can be read, and never those of a node (labels of `SELinux`, measurements) or of an overlay.
+//!
+//! The same is done with a merged root file system, for which no other form is tried: `merged`.
 //!
 //! What cannot be proven, as no disk has it: marks of deletion with a time that the image's history does not know, the root's entry with
 //! a time that neither the history nor the files in it have, an order that is none, entries that later ones replaced, holes that were
 //! written as such, the times of access and change, times before 1970, names of users other than root.
 //!
-//! A search costs one reading of the files for each tier of forms, or a few, and reads no more once it has hashed some gigabytes.
+//! A search costs one reading of the files for each tier of forms, or a few, and reads no more once it has hashed some gigabytes, but
+//! for the one reading that attributes may need in the end.
 
+#[cfg(test)]
+mod attributes;
 mod block;
 mod bsd;
 mod commons;
@@ -90,7 +97,8 @@ fn joined(mut walk: walk::Walk, form: &'static form::Form, given: i64) -> Pieces
     }))
 }
 
-/// Finds the form whose digest is `diff_id`, or else gives the one that most readers understand, with its digest.
+/// Finds the form whose digest is `diff_id`, or else gives the one that most readers understand, with its digest: one that keeps all
+/// extended attributes that belong to the image.
 /// `created` are the times at which the layer may have been made, from the image's history, in seconds since 1970, the likeliest first.
 /// `working` is called at once, and then at least once a second; its error ends the search.
 ///

@@ -64,6 +64,14 @@ const CONTAINERD: Form = Form {
     record: 512,
 };
 
+/// As containerd would write if it wrote all attributes of an image.
+const FULL: Form = Form {
+    name: "containerd, attributes",
+    tier: LAST_TIER + 1,
+    xattrs: Xattrs::Images,
+    ..CONTAINERD
+};
+
 /// What the others differ from.
 const OTHER: Form = Form {
     name: "",
@@ -182,10 +190,11 @@ const KO: Prefix = Prefix {
     ..ABSOLUTE
 };
 
-/// All of them. The first one is taken where none is proven: most readers and builders understand it.
+/// All of them. The first two are those of [`fallback`].
 #[rustfmt::skip]
 pub(super) static FORMS: &[Form] = &[
     CONTAINERD,
+    FULL,
     DOCKER,
     by_folder(DOCKER, "docker, marks by folder"),
     STORAGE,
@@ -258,15 +267,22 @@ pub(super) static FORMS: &[Form] = &[
     Form { name: "bsdtar, ./, piped", format: Format::Bsd, prefix: DOT, ..GNU },
 ];
 
+/// What is taken where none is proven: most readers and builders understand it. Where files have attributes that it leaves out
+/// (`has_more`), it is the same with these, which no builder is known to write: it is in no tier.
+pub(super) fn fallback(has_more: bool) -> &'static Form {
+    &FORMS[usize::from(has_more)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_form_has_a_name_of_its_own_and_is_no_other_one() {
-        assert_eq!(FORMS[0], CONTAINERD);
+        assert_eq!((*fallback(false), *fallback(true)), (CONTAINERD, FULL));
         for (index, form) in FORMS.iter().enumerate() {
-            assert!(form.tier <= LAST_TIER && (form.tier == 0) == (index == 0));
+            assert_eq!(form.tier == 0, index == 0);
+            assert_eq!(form.tier > LAST_TIER, index == 1);
             for other in &FORMS[..index] {
                 assert_ne!(form.name, other.name);
                 let renamed = Form {

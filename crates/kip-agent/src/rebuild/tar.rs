@@ -1,7 +1,7 @@
 //! An entry in a builder's form: its header, and what follows it.
 
 use super::block::{BLOCK, Header, padding};
-use super::entries::{Entry, Kind};
+use super::entries::{CAPABILITY, Entry, Kind, is_images};
 use super::form::{Form, Format, Time, Xattrs};
 use super::walk::{MARK, OPAQUE};
 use super::{bsd, commons, gnu, go, python};
@@ -177,10 +177,11 @@ fn joined(prefix: &str, path: &[u8]) -> Vec<u8> {
 fn kept(which: Xattrs, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let is_kept = |name: &[u8]| match which {
         Xattrs::None => false,
-        Xattrs::Capability => name == b"security.capability",
+        Xattrs::Capability => name == CAPABILITY,
         Xattrs::CapabilityAndUser => {
-            name == b"security.capability" || name == b"security.ima" || name.starts_with(b"user.")
+            name == CAPABILITY || name == b"security.ima" || name.starts_with(b"user.")
         }
+        Xattrs::Images => is_images(name),
         Xattrs::All => name != b"security.selinux",
     };
     let kept = xattrs.iter().filter(|(name, _)| is_kept(name));

@@ -15,6 +15,8 @@ use crate::agent::{Agent, PROGRAM, is_root, shell};
 const NOBODY: u32 = 65534;
 
 const CAPABILITY: &str = "security.capability";
+const ACCESS: &str = "system.posix_acl_access";
+const DEFAULT: &str = "system.posix_acl_default";
 
 fn attribute(path: &Path, name: &str, value: &[u8]) -> rustix::io::Result<()> {
     rustix::fs::setxattr(path, name, value, rustix::fs::XattrFlags::empty())
@@ -140,6 +142,49 @@ fn the_tar_has_all_of_the_files() {
     assert_eq!(capability(&again), capability(&top));
 }
 
+#[test]
+fn the_tar_has_the_attributes_of_its_files() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let (top, again) = (folder.path().join("root"), folder.path().join("again"));
+    fs::create_dir_all(top.join("d")).unwrap();
+    fs::create_dir(&again).unwrap();
+    fs::write(top.join("d/file"), "content").unwrap();
+    if let Err(error) = attribute(&top.join("d"), "user.of-a-folder", b"1") {
+        println!("left out: there are no attributes of users here: {error}");
+        return;
+    }
+    attribute(&top.join("d/file"), "user.of-a-file", b"\0\n=\xff").unwrap();
+    let list = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xe8\x03\0\0\x04\0\x04\0\xff\xff\xff\xff\
+                 \x10\0\x04\0\xff\xff\xff\xff\x20\0\x04\0\xff\xff\xff\xff";
+    for (path, name) in [("d/file", ACCESS), ("d", DEFAULT)] {
+        if let Err(error) = attribute(&top.join(path), name, list) {
+            println!("left out: there are no access lists here: {error}");
+        }
+    }
+    let attributes = |top: &Path| {
+        let value = |path: &str, name: &str| {
+            let mut value = [0; 64];
+            let size = rustix::fs::lgetxattr(top.join(path), name, &mut value[..]);
+            size.ok().map(|size| value[..size].to_vec())
+        };
+        [
+            value("d", "user.of-a-folder"),
+            value("d", DEFAULT),
+            value("d/file", "user.of-a-file"),
+            value("d/file", ACCESS),
+            value("d/file", "user.overlay.origin"),
+        ]
+    };
+    let before = attributes(&top);
+    assert_eq!(before[2].as_deref(), Some(b"\0\n=\xff".as_slice()));
+    attribute(&top.join("d/file"), "user.overlay.origin", b"1").unwrap();
+    let (rebuilt, tar) = Agent::flat(&top, &[]).tar();
+    assert_eq!(rebuilt.profile.name, "containerd, attributes");
+    fs::write(folder.path().join("tar"), &tar).unwrap();
+    shell(&again, "tar -x --xattrs --xattrs-include='*' -f ../tar");
+    assert_eq!(attributes(&again), before);
+}
+
 /// What is in the tar of `top` below the folder, after this script, whose mounts are gone with it. `None` where there may be none.
 fn with_mounts(folder: &Path, script: &str) -> Option<String> {
     let enter = ["--mount", "--propagation", "private", "sh", "-ec"];
@@ -222,6 +267,9 @@ fn what_this_user_cannot_read_is_told_or_left_out() {
     fs::create_dir(&again).unwrap();
     partly_readable(&top);
     symlink("/root", top.join("to-root")).unwrap();
+    // What it cannot read of an empty file is no more than this.
+    let hidden = attribute(&top.join("open/empty"), "user.hidden", b"1");
+    println!("an attribute that cannot be read: {hidden:?}");
     // Where the program is, this user may not be able to go.
     let program = folder.path().join("kip-agent");
     fs::copy(PROGRAM, &program).unwrap();
