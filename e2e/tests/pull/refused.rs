@@ -54,6 +54,8 @@ async fn a_right_that_is_missing_is_named_until_none_is() {
         let identity = Identity::new(&lab.space.name, "puller").unwrap();
         let sink = format!("oci-archive:{}", lab.path("web.tar").display());
         let arguments = ["web", "--to", &sink, "--kubeconfig", identity.kubeconfig()];
+        // Without the right to delete it, the Job ends when nobody asks it.
+        let arguments = [&arguments[..], &["--helper-timeout", "10s"]].concat();
         let mut given = Vec::new();
         loop {
             let output = lab.run(&arguments).await;

@@ -17,7 +17,15 @@ use crate::cluster::{Cluster, within_limit};
 use crate::failure::{Status, failure};
 use crate::interrupt::Interrupt;
 use crate::link::Link;
-use crate::rights::explain;
+use crate::rights::{self, Needed, explain};
+
+/// Without these a Job would be made that nothing becomes of. Without others less is said, or it is removed later.
+const NEEDED: &[Needed] = &[
+    ("create", "jobs.batch", ""),
+    ("create", "configmaps", ""),
+    ("list", "pods", ""),
+    ("get", "pods", "exec"),
+];
 
 /// How long is waited before something is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -53,6 +61,8 @@ impl Start<'_> {
     /// # Errors
     /// A refusal in words; what the node says of the pod.
     pub async fn with_any(&self, images: &[String]) -> Result<Running> {
+        let rights = rights::check(&self.cluster.client, &self.helper.namespace, NEEDED);
+        self.interrupt.or(rights).await?;
         let mut unfit = Vec::new();
         for image in images {
             match Box::pin(self.with(image)).await {
