@@ -55,10 +55,7 @@ pub async fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.command {
         Some(Command::Completion { shell }) => return output::write(&completion::script(*shell)),
         Some(Command::Complete { words }) => {
-            let typed = completion::connection(words);
-            let cluster = Cluster::of(typed.as_ref().unwrap_or(&cli.connection), voice);
-            let cluster = cluster.await.ok();
-            return output::write(&completion::complete(cluster.as_ref(), words).await);
+            return output::write(&completion::complete(words, &cli.connection, voice).await);
         }
         _ => {}
     }
