@@ -3,8 +3,8 @@
 use clap::{Arg, Command, CommandFactory as _, ValueHint};
 use kube::core::ApiResource;
 
-use super::types::{TYPES, resource, target};
 use crate::cli::Cli;
+use crate::target::types::{TYPES, resource, split};
 
 /// Sinks that have nothing more to say, and the beginnings of the others.
 const SINKS: &[&str] = &[
@@ -207,7 +207,7 @@ impl<'a> Line<'a> {
     }
 
     fn containers(&self) -> Option<Source> {
-        let (kind, name) = target(self.operands.first()?);
+        let (kind, name) = split(self.operands.first()?);
         Some(Source::Containers {
             kind: resource(kind)?,
             name: name.to_owned(),
@@ -223,7 +223,7 @@ fn is_file(sink: &str) -> bool {
 
 /// The objects of the type that was typed.
 fn objects(typed: &str) -> Option<Source> {
-    let (kind, name) = target(typed);
+    let (kind, name) = split(typed);
     Some(Source::Objects {
         kind: resource(kind)?,
         // As it was typed, or else the shell would not take the candidates for the word's.

@@ -1,7 +1,6 @@
 //! Completion: for kubectl, and for shells.
 
 mod asked;
-mod types;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 mod containers;
 mod pods;
+pub(crate) mod types;
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{Node, Pod};

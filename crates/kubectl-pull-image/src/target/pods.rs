@@ -3,58 +3,37 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, ReplicationController, Service};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use k8s_openapi::{Metadata, NamespaceResourceScope};
-use kube::api::ListParams;
-use kube::core::{Expression, Selector};
-use kube::{Api, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::{ApiResource, Expression, Selector};
+use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::Value;
 
+use super::types;
 use crate::cluster::Cluster;
 use crate::failure::{Status, failure, usage};
 use crate::rights::explain;
 
 /// Finds it.
 pub(super) async fn pod(cluster: &Cluster, named: &str) -> Result<Pod> {
-    let (kind, name) = match named.split_once('/') {
-        Some((kind, name)) => (kind.to_ascii_lowercase(), name),
-        None => ("pod".to_owned(), named),
-    };
+    let (kind, name) = types::split(named);
+    let resource = types::resource(kind).ok_or_else(|| {
+        let known = types::TYPES.iter().map(|it| it.trim_end_matches('/'));
+        let known = known.collect::<Vec<_>>().join(", ");
+        usage(format!(
+            "'{named}': of TYPE/NAME, TYPE is one of {known}, for example deploy/web"
+        ))
+    })?;
     if name.is_empty() || name.contains('/') {
         let text = format!("'{named}': a name is missing, for example {kind}/web");
         return Err(usage(text));
     }
-    let selector = match kind.as_str() {
-        "po" | "pod" | "pods" => return get::<Pod>(cluster, name).await,
-        "deploy" | "deployment" | "deployments" | "deployments.apps" => {
-            selector::<Deployment>(cluster, name).await?
-        }
-        "ds" | "daemonset" | "daemonsets" | "daemonsets.apps" => {
-            selector::<DaemonSet>(cluster, name).await?
-        }
-        "sts" | "statefulset" | "statefulsets" | "statefulsets.apps" => {
-            selector::<StatefulSet>(cluster, name).await?
-        }
-        "rs" | "replicaset" | "replicasets" | "replicasets.apps" => {
-            selector::<ReplicaSet>(cluster, name).await?
-        }
-        "job" | "jobs" | "jobs.batch" => selector::<Job>(cluster, name).await?,
-        "rc" | "replicationcontroller" | "replicationcontrollers" => {
-            selector::<ReplicationController>(cluster, name).await?
-        }
-        "svc" | "service" | "services" => selector::<Service>(cluster, name).await?,
-        _ => {
-            let text = format!(
-                "'{named}': of TYPE/NAME, TYPE is one of pod, deployment, daemonset, statefulset, replicaset, job, \
-                 replicationcontroller, service, for example deploy/web"
-            );
-            return Err(usage(text));
-        }
-    };
+    let found = get(cluster, &resource, name).await?;
+    if resource.kind == Pod::kind(&()) {
+        return Ok(serde_json::from_value(found)?);
+    }
+    let selector = selector(&found, &resource, name)?;
     let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let pods = api
         .list(&ListParams::default().labels_from(&selector))
@@ -69,50 +48,35 @@ pub(super) async fn pod(cluster: &Cluster, named: &str) -> Result<Pod> {
     })
 }
 
-async fn get<K>(cluster: &Cluster, name: &str) -> Result<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
-    let api: Api<K> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let kind = K::kind(&()).to_lowercase();
+async fn get(cluster: &Cluster, resource: &ApiResource, name: &str) -> Result<Value> {
+    let client = cluster.client.clone();
+    let api: Api<DynamicObject> = Api::namespaced_with(client, &cluster.namespace, resource);
     match api.get(name).await {
-        Ok(found) => Ok(found),
+        Ok(found) => Ok(serde_json::to_value(found)?),
         Err(kube::Error::Api(status)) if status.code == 404 => {
+            let kind = resource.kind.to_lowercase();
             let text = format!(
                 "there is no {kind} {name} in namespace {}",
                 cluster.namespace
             );
             Err(failure(Status::NotFound, text))
         }
-        Err(error) => Err(explain(error, "get", &K::plural(&()), &cluster.namespace)),
+        Err(error) => {
+            let group = if resource.group.is_empty() { "" } else { "." };
+            let resource = format!("{}{group}{}", resource.plural, resource.group);
+            Err(explain(error, "get", &resource, &cluster.namespace))
+        }
     }
 }
 
 /// The selector of what has pods.
-async fn selector<K>(cluster: &Cluster, name: &str) -> Result<Selector>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Metadata
-        + Clone
-        + std::fmt::Debug
-        + serde::Serialize
-        + DeserializeOwned,
-{
-    let found = serde_json::to_value(get::<K>(cluster, name).await?)?;
-    let selector = found
-        .pointer("/spec/selector")
-        .cloned()
-        .unwrap_or(Value::Null);
-    let selector = parse(selector)?;
+fn selector(found: &Value, resource: &ApiResource, name: &str) -> Result<Selector> {
+    let selector = found.pointer("/spec/selector").cloned();
+    let selector = parse(selector.unwrap_or(Value::Null))?;
     if selector.selects_all() {
-        let kind = K::kind(&()).to_lowercase();
-        return Err(failure(
-            Status::NotFound,
-            format!("{kind} {name} selects no pods"),
-        ));
+        let kind = resource.kind.to_lowercase();
+        let text = format!("{kind} {name} selects no pods");
+        return Err(failure(Status::NotFound, text));
     }
     Ok(selector)
 }

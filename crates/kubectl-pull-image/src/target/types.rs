@@ -1,4 +1,4 @@
-//! The types of what a pod is looked for in, as `target` knows them.
+//! The types of what has pods.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Pod, ReplicationController, Service};
 use kube::core::ApiResource;
 
 /// Types of what has pods, and of pods, where nothing is typed of the type.
-pub(super) const TYPES: &[&str] = &[
+pub(crate) const TYPES: &[&str] = &[
     "pod/",
     "deployment/",
     "daemonset/",
@@ -18,12 +18,12 @@ pub(super) const TYPES: &[&str] = &[
 ];
 
 /// Type and name of `POD` or `TYPE/NAME`.
-pub(super) fn target(named: &str) -> (&str, &str) {
+pub(crate) fn split(named: &str) -> (&str, &str) {
     named.split_once('/').unwrap_or(("pod", named))
 }
 
 /// The type of this name, of those in which a pod is looked for.
-pub(super) fn resource(kind: &str) -> Option<ApiResource> {
+pub(crate) fn resource(kind: &str) -> Option<ApiResource> {
     Some(match kind.to_ascii_lowercase().as_str() {
         "po" | "pod" | "pods" => ApiResource::erase::<Pod>(&()),
         "deploy" | "deployment" | "deployments" | "deployments.apps" => {
