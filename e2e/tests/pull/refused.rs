@@ -75,6 +75,8 @@ async fn a_right_that_is_missing_is_named_until_none_is() {
             allow(lab, &identity, &given).await.unwrap();
         }
         given.sort();
+        // The message of exec has both of its verbs.
+        given.dedup();
         let given: Vec<_> = given
             .iter()
             .map(|(verb, it)| (verb.as_str(), it.as_str()))
