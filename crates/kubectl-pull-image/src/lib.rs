@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod completion;
 pub mod digest;
 pub mod failure;
+pub mod finding;
 pub mod flat;
 pub mod helper;
 pub mod helping;

@@ -5,26 +5,23 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use kip_agent::protocol::{Image as Found, Request};
 use serde_json::json;
 
 use crate::cache::Cache;
 use crate::cli::{HelperOptions, Pull};
 use crate::cluster::Cluster;
-use crate::failure::{Failure, Status, failure, usage};
-use crate::flat;
+use crate::failure::usage;
+use crate::finding;
 use crate::helper::Running;
 use crate::helping;
 use crate::image::{Image, Origin};
 use crate::interrupt::Interrupt;
-use crate::link::{Declined, Link};
 use crate::names::names;
-use crate::on_node::OnNode;
-use crate::plan::{How, LeftOut, Plan, plan};
+use crate::plan::{How, LeftOut};
 use crate::progress::Voice;
 use crate::report::{announce, report};
 use crate::sink::Sink;
-use crate::target::{Target, TargetImage, target};
+use crate::target::{Target, target};
 use crate::transfer::{self, Counters};
 
 /// What was done.
@@ -68,6 +65,7 @@ pub async fn pull(
     let cache = interrupt.or(open_cache(options, cluster.voice)).await?;
     let cache = Arc::new(cache);
     let target = interrupt.or(target(cluster, options)).await?;
+    sink.takes(target.images.len())?;
     let work =
         async |running: &Arc<Running>| read(running, &cache, &target, options, cluster).await;
     let mut done = helping::with_helper(cluster, &target, helper, interrupt, work).await?;
@@ -134,7 +132,8 @@ async fn read(
             Origin::Rebuilt
         },
     };
-    let (mut link, found, mut plans) = find_out(running, cache, target, how, voice).await?;
+    let (mut link, found, mut plans) =
+        finding::find_out(running, cache, target, how, voice).await?;
     let names = names(&target.images, &found, options.tag.as_ref())?;
     let items = plans.iter().flat_map(|plan| plan.items.iter().cloned());
     let mut items: Vec<_> = items.collect();
@@ -167,100 +166,13 @@ async fn read(
     })
 }
 
-/// How often a connection is made anew over which it is found out what there is.
-const ATTEMPTS: u32 = 6;
-
-/// What the node has of the images, and what is done for each. Begins again where the connection is cut: nothing is lost by that.
-async fn find_out(
-    running: &Arc<Running>,
-    cache: &Arc<Cache>,
-    target: &Target,
-    how: How,
-    voice: Voice,
-) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
-    let mut attempt = 1;
-    loop {
-        match try_to_find_out(running, cache, target, how, voice).await {
-            Err(error) if attempt < ATTEMPTS && !error.is::<Failure>() => {
-                voice.detail(1, &format!("{error:#}: again"));
-            }
-            tried => return tried,
-        }
-        tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
-        attempt += 1;
-    }
-}
-
-async fn try_to_find_out(
-    running: &Arc<Running>,
-    cache: &Arc<Cache>,
-    target: &Target,
-    how: How,
-    voice: Voice,
-) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
-    let mut link = running.connect().await?;
-    link.greet().await?;
-    let mut found = Vec::new();
-    let mut plans = Vec::new();
-    for image in &target.images {
-        let on_node = find(&mut link, image, running).await?;
-        is_shown(&on_node, image, how, voice)?;
-        let plan = plan(&on_node, cache, &mut link, how).await;
-        let plan = plan.map_err(|error| declined(error, Status::Incomplete, image));
-        plans.push(plan.map_err(|error| running.explain(error))?);
-        found.push(on_node);
-    }
-    Ok((link, found, plans))
-}
-
-/// Says where only the node's word tells that it is the image that runs.
-fn is_shown(found: &OnNode, image: &TargetImage, how: How, voice: Voice) -> Result<()> {
-    if found.is_shown {
-        return Ok(());
-    }
-    let wanted = image.wanted.digest.as_deref().unwrap_or_default();
-    let text = format!(
-        "{}: that its image {} is {wanted} only a name says, which the node has for it; it keeps no manifest that could show it",
-        image.name, found.id
-    );
-    if how.is_identical {
-        let text = format!("{text} (--require-identical)");
-        return Err(failure(Status::Incomplete, text));
-    }
-    voice.warn(&text);
-    Ok(())
-}
-
-/// What the node has of the image, checked.
-async fn find(link: &mut Link, image: &TargetImage, running: &Running) -> Result<OnNode> {
-    let request = Request::Find {
-        wanted: image.wanted.clone(),
-    };
-    let told: Result<Found> = link.ask(&request).await;
-    let told = told.map_err(|error| declined(error, Status::NotFound, image))?;
-    let checked = if running.reads_image() {
-        flat::is_same(image, &running.image_id)?;
-        flat::check(told, image)
-    } else {
-        OnNode::check(told, &image.wanted)
-    };
-    checked.map_err(|error| failure(Status::Incomplete, format!("{}: {error:#}", image.name)))
-}
-
-fn declined(error: anyhow::Error, status: Status, image: &TargetImage) -> anyhow::Error {
-    match error.downcast_ref::<Declined>() {
-        Some(Declined(text)) => failure(status, format!("{}: {text}", image.name)),
-        None => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
     use super::*;
     use crate::cli::Cli;
-    use crate::failure::status;
+    use crate::failure::{Status, status};
 
     fn pull(arguments: &[&str]) -> Pull {
         let all = ["kubectl-pull_image", "web"].iter().chain(arguments);

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use crate::failure::{Status, failure};
+use super::reads::{FILES, Reads};
 
 /// What all objects of this program are labelled with.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image");
@@ -21,28 +21,8 @@ pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "kubectl-pull-image")
 /// And with this.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", LABEL.1);
 
-/// The user who owns nothing.
-const NOBODY: u32 = 65534;
-
 /// The container's name.
 pub const CONTAINER: &str = "agent";
-
-/// What the helper pod reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reads {
-    /// A folder of the node, with what its container runtime keeps there.
-    Node {
-        /// Its path.
-        path: String,
-    },
-    /// The files of its own image, which are mounted a second time: for that nothing of the node is needed.
-    Image {
-        /// Whether it may be root in its container. Else files that are not for everybody cannot be read.
-        as_root: bool,
-        /// Whether such files are left out.
-        skip_unreadable: bool,
-    },
-}
 
 /// What the helper pod is to be like.
 #[derive(Debug, Clone)]
@@ -203,94 +183,30 @@ impl Helper {
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             "volumes": [
                 {"name": "agent", "configMap": {"name": self.name, "defaultMode": 0o555}},
-                self.volume(),
+                self.reads.volume(&self.image),
             ],
             "containers": [{
                 "name": CONTAINER,
                 "image": self.image,
                 "imagePullPolicy": "Never",
                 "command": [self.agent(), "wait", self.patience.to_string()],
-                "securityContext": self.security_context(),
+                "securityContext": self.reads.security_context(),
                 "resources": {
                     "requests": {"cpu": "10m", "memory": "32Mi"},
                     "limits": {"memory": "256Mi"},
                 },
                 "volumeMounts": [
                     {"name": "agent", "mountPath": self.agent_folder(), "readOnly": true},
-                    {"name": "files", "mountPath": self.mount_path(), "readOnly": true},
+                    {"name": FILES, "mountPath": self.mount_path(), "readOnly": true},
                 ],
             }],
         })
-    }
-
-    /// Checks that the API server has kept what is read: a kind of volume that it does not know it leaves out without a word.
-    ///
-    /// # Errors
-    /// When it has not.
-    pub fn is_kept_in(&self, pod: Option<&PodSpec>) -> Result<()> {
-        let volumes = pod.and_then(|pod| pod.volumes.as_ref());
-        if volumes
-            .into_iter()
-            .flatten()
-            .any(|volume| volume.name == "files")
-        {
-            return Ok(());
-        }
-        let text = "--flat: the API server knows no image volumes; Kubernetes has them from 1.35 on, before that behind the feature \
-                    gate ImageVolume";
-        Err(failure(Status::Other, text))
-    }
-
-    fn volume(&self) -> Value {
-        match &self.reads {
-            Reads::Node { path } => {
-                json!({"name": "files", "hostPath": {"path": path, "type": "Directory"}})
-            }
-            Reads::Image { .. } => {
-                json!({"name": "files", "image": {"reference": self.image, "pullPolicy": "Never"}})
-            }
-        }
     }
 
     fn mount_path(&self) -> String {
         match &self.reads {
             Reads::Node { path } => format!("{}{path}", self.host()),
             Reads::Image { .. } => self.image_folder(),
-        }
-    }
-
-    fn security_context(&self) -> Value {
-        match self.reads {
-            Reads::Node { .. } => json!({
-                "runAsUser": 0,
-                "runAsGroup": 0,
-                "runAsNonRoot": false,
-                "privileged": false,
-                "readOnlyRootFilesystem": true,
-                // To read files of any owner, and to see the marks of an overlay's opaque folders. Neither is to write.
-                "capabilities": {"drop": ["ALL"], "add": ["DAC_READ_SEARCH", "SYS_ADMIN"]},
-                // Where there is SELinux, the files of a runtime are not for containers of the usual type.
-                "seLinuxOptions": {"type": "spc_t"},
-            }),
-            // What the Pod Security level 'baseline' allows.
-            Reads::Image { as_root: true, .. } => json!({
-                "runAsUser": 0,
-                "runAsGroup": 0,
-                "runAsNonRoot": false,
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                // To read files of any owner: 'baseline' does not allow the capability that is for reading alone.
-                "capabilities": {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]},
-            }),
-            // What 'restricted' allows.
-            Reads::Image { as_root: false, .. } => json!({
-                "runAsUser": NOBODY,
-                "runAsGroup": NOBODY,
-                "runAsNonRoot": true,
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": {"drop": ["ALL"]},
-            }),
         }
     }
 }
@@ -311,6 +227,7 @@ fn labels() -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::helper::reads::NOBODY;
 
     fn helper() -> Helper {
         Helper {
@@ -340,7 +257,7 @@ mod tests {
         assert_eq!(container("imagePullPolicy"), "Never");
         assert_eq!(
             container("volumeMounts/1"),
-            json!({"name": "files", "mountPath": "/pull-image-1/host/var", "readOnly": true})
+            json!({"name": FILES, "mountPath": "/pull-image-1/host/var", "readOnly": true})
         );
         assert_eq!(container("securityContext/privileged"), false);
         assert_eq!(at("/spec/template/spec/nodeName"), "node-1");
@@ -389,10 +306,10 @@ mod tests {
             assert_eq!(context["allowPrivilegeEscalation"], false);
         }
         let mut pod = helper.pod().unwrap();
-        assert!(helper.is_kept_in(pod.spec.as_ref()).is_ok());
+        assert!(Reads::is_kept_in(pod.spec.as_ref()).is_ok());
         // As an older API server answers.
         pod.spec.as_mut().unwrap().volumes.as_mut().unwrap().pop();
-        let error = helper.is_kept_in(pod.spec.as_ref()).unwrap_err();
+        let error = Reads::is_kept_in(pod.spec.as_ref()).unwrap_err();
         assert!(error.to_string().contains("1.35"), "{error}");
         let folder = "/pull-image-1";
         let serve = [

@@ -1,6 +1,7 @@
 //! The helper pod: made, waited for, removed.
 
 mod manifest;
+mod reads;
 mod waiting;
 
 use std::time::Duration;
@@ -11,7 +12,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
 use kube::api::{AttachParams, DeleteParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 
-pub use manifest::{CONTAINER, Helper, LABEL, MANAGED_BY, Reads, is_name};
+pub use manifest::{CONTAINER, Helper, LABEL, MANAGED_BY, is_name};
+pub use reads::Reads;
 
 use crate::cluster::{Cluster, within_limit};
 use crate::failure::{Status, failure};
@@ -113,7 +115,7 @@ impl Start<'_> {
     /// Makes what belongs to the Job, and gives the pod.
     async fn make(&self, running: &Running, job: Result<Job>) -> Result<Pod> {
         let job = job?;
-        running.helper.is_kept_in(job_pod(&job))?;
+        Reads::is_kept_in(job_pod(&job))?;
         self.interrupt
             .or(async {
                 running.make_config_map(self.agent, &job).await?;
@@ -160,7 +162,7 @@ impl Running {
         };
         let pods: Api<Pod> = self.api();
         match pods.create(&dry, &self.helper.pod()?).await {
-            Ok(pod) => self.helper.is_kept_in(pod.spec.as_ref()),
+            Ok(pod) => Reads::is_kept_in(pod.spec.as_ref()),
             // The Job makes it, in its own name.
             Err(kube::Error::Api(status))
                 if status.code == 403 && status.message.contains("cannot create resource") =>

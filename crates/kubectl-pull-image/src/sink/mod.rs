@@ -104,6 +104,23 @@ impl Sink {
         checked.map_err(|error| failure(Status::Sink, format!("--to: {error:#}")))
     }
 
+    /// Finds out whether it takes so many images.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn takes(&self, count: usize) -> Result<()> {
+        match self {
+            Self::Registry(registry) if count > 1 => {
+                let text = format!(
+                    "registry://{}: {count} images cannot have one name; name a container with -c",
+                    registry.name
+                );
+                Err(failure(Status::Sink, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The images as they are best delivered there: a registry gets compressed layers.
     ///
     /// # Errors
@@ -156,9 +173,13 @@ impl Sink {
         interrupt: &Interrupt,
     ) -> Result<()> {
         if let Self::Registry(registry) = self {
-            return interrupt
-                .or(registry::deliver(registry, &images, cache))
-                .await;
+            let push = async {
+                for image in &images {
+                    registry.push(image, cache).await?;
+                }
+                Ok(())
+            };
+            return interrupt.or(push).await;
         }
         let (sink, cache, own) = (self.clone(), cache.clone(), interrupt.clone());
         let mut writing = tokio::task::spawn_blocking(move || sink.write(&images, &cache, &own));
@@ -256,6 +277,9 @@ mod tests {
             panic!("no registry");
         };
         assert_eq!(registry.name.to_string(), "r.example/a:latest");
+        let sink = parse("registry://r.example/a").unwrap();
+        assert!(sink.takes(1).is_ok() && parse("-").unwrap().takes(2).is_ok());
+        assert!(sink.takes(2).unwrap_err().to_string().contains("-c"));
         assert!(parse("registry://UPPER").is_err());
         for bad in ["", "oci:", "containerd", "tar:x"] {
             let error = parse(bad).unwrap_err().to_string();

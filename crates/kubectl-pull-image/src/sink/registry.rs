@@ -3,7 +3,6 @@
 use std::io::{SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use futures::future::BoxFuture;
@@ -171,23 +170,4 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credential>> {
     } else {
         Credential::basic(kept.username, kept.secret)
     }))
-}
-
-/// Delivers to it.
-pub(super) async fn deliver(
-    registry: &Registry,
-    images: &[Image],
-    cache: &Arc<Cache>,
-) -> Result<()> {
-    match images {
-        [image] => registry.push(image, cache).await,
-        _ => Err(failure(
-            Status::Sink,
-            format!(
-                "registry://{}: {} images cannot have one name; name a container with -c",
-                registry.name,
-                images.len()
-            ),
-        )),
-    }
 }
