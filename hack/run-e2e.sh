@@ -114,4 +114,4 @@ if [ "$kind_of" = kind ]; then
   tests=(--test puller)
   say "not run on kind: ${skip[*]//--skip/} and the tests of the image cloner and the plugin"
 fi
-cargo test --locked -p kip-e2e "${tests[@]}" -- --test-threads="${KIP_E2E_THREADS:-4}" --nocapture "${skip[@]}" "${names[@]}"
+cargo test --locked --workspace "${tests[@]}" -- --test-threads="${KIP_E2E_THREADS:-4}" --nocapture "${skip[@]}" "${names[@]}"

@@ -34,7 +34,7 @@ set +a
 export KIP_CLUSTER=$cluster PATH=$KIP_TOOLS:$PATH
 
 log=$(mktemp)
-cargo test --locked -p kip-e2e --test puller -- --test-threads="${KIP_E2E_THREADS:-3}" --nocapture --exact "${tests[@]}" 2>&1 | tee "$log"
+cargo test --locked --workspace --test puller -- --test-threads="${KIP_E2E_THREADS:-3}" --nocapture --exact "${tests[@]}" 2>&1 | tee "$log"
 # A test that was renamed would be missed by nobody else.
 grep -q "^test result: ok. ${#tests[@]} passed" "$log" || { say "not all ${#tests[@]} tests of this script's list were there"; exit 1; }
 rm "$log"

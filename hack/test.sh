@@ -37,6 +37,8 @@ install_package() ( # PACKAGE
   DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$1"
 )
 
+# A test is named alone (`--test`), not with its package (`-p`), wherever that is enough: of a package alone cargo would build what it
+# needs with fewer features, and nearly all of that anew.
 freestanding=(-p kip-sleep --features freestanding --profile sleep)
 # A build of its own: what only the program has, its client has not.
 agent=(-p kip-agent --features program)
@@ -72,9 +74,8 @@ stage_sleep() { cargo test --locked "${freestanding[@]}"; }
 # Beside the Go standard library, the Go modules that kubelet, the API server and containerd use, and a registry in Go.
 stage_differential() {
   need docker-registry docker-registry
-  cargo test --locked -p kip-sleep --test differential -- --ignored --nocapture
-  cargo test --locked -p kip-image --test differential -- --ignored --nocapture
-  cargo test --locked -p kip-registry --test it -- --ignored
+  cargo test --locked --test differential -- --ignored --nocapture
+  cargo test --locked --test it -- --ignored
 }
 
 stage_tools() { hack/tools/build.sh >/dev/null; }
@@ -117,13 +118,13 @@ stage_arm64() {
   programs=(KIP_DAEMON_RUNNER="$emulator" KIP_DAEMON_PROGRAM="$PWD/bin/linux/arm64/kip-daemon")
   env "${programs[@]}" cargo test --locked -p kip-daemon --test cli --test golden
   env "${programs[@]}" cargo test --locked -p kip-daemon --test builds -- --ignored
-  cargo test --locked -p kip-e2e --test platforms
+  cargo test --locked --workspace --test platforms
 }
 
 stage_chart() {
   need docker-registry docker-registry
   need skopeo skopeo
-  PATH="$(hack/tools/build.sh helm):$PATH" cargo test --locked -p kip-e2e --lib --bins --test chart --test cloner_chart --test openshift --test samples
+  PATH="$(hack/tools/build.sh helm):$PATH" cargo test --locked --workspace --lib --bins --test chart --test cloner_chart --test openshift --test samples
 }
 
 stage_cluster() {

@@ -68,6 +68,17 @@ async fn restart(cloner: &Cloner<'_>) {
         Ok(())
     })
     .await;
+    // Until then a request may meet a connection that one of them is just closing.
+    eventually("the old ones have ended", async || {
+        for pod in &old {
+            ensure!(
+                pods.get_opt(&pod.name_any()).await?.is_none(),
+                "one is there"
+            );
+        }
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
