@@ -43,6 +43,8 @@ tests=()
 [[ ,$parts, != *,plugin,* ]] || tests+=(--test pull)
 [ ${#tests[@]} -gt 0 ] || { say "--of: nothing is named"; exit 64; }
 
+has_kind() { command -v kind >/dev/null && docker info >/dev/null 2>&1; }
+
 # The registry is known under one name to this machine and to the nodes, as kind's documentation of a local
 # registry has it.
 up_kind() {
