@@ -4,8 +4,8 @@
 #
 # An image of 1 GB in 8 layers, each time into an empty cache, at 1, 2 and 4 streams, beside the same bytes by
 # `kubectl exec POD -- cat … | tee FILE | sha256sum`: in turn, several rounds, medians. Then an image that differs in one layer,
-# with the cache as it is. The sink is a folder: its layers are links to those of the cache, so that both sides write each byte
-# once and hash it once.
+# with the cache as it is. The sink is a folder, into which the layers are copied from the cache: so a whole pull writes each byte twice,
+# kubectl's pipe once.
 #
 #   hack/bench/pull.sh [ROUNDS]      five without it; KIP_BENCH_MB=256 for a smaller image
 #
@@ -194,7 +194,7 @@ watch_agents() {
   local pid peak most sum
   while sleep 0.5; do
     most=0 sum=0
-    for pid in $(pgrep -f '^/\.kubectl-pull-image/kip-agent serve'); do
+    for pid in $(pgrep -f '^/pull-image-[0-9a-f]*/agent/kip-agent serve'); do
       # Another cluster may be on this machine.
       grep -qsF "/kip-$cluster/" "/proc/$pid/cgroup" || continue
       peak=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) || continue
