@@ -19,51 +19,55 @@ use crate::target::{Target, TargetImage};
 /// How often a connection is made anew over which it is found out what there is.
 const ATTEMPTS: u32 = 6;
 
-/// What the node has of the images, and what is done for each, with the connection. Begins again where that is cut: nothing is lost by
-/// it.
-///
-/// # Errors
-/// When the node has not got an image, or not in the form that is asked for; when the connection is cut again and again.
-pub async fn find_out(
-    running: &Arc<Running>,
-    cache: &Arc<Cache>,
-    target: &Target,
-    how: How,
-    voice: Voice,
-) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
-    let mut attempt = 1;
-    loop {
-        match try_to_find_out(running, cache, target, how, voice).await {
-            Err(error) if attempt < ATTEMPTS && !error.is::<Failure>() => {
-                voice.detail(1, &format!("{error:#}: again"));
-            }
-            tried => return tried,
-        }
-        tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
-        attempt += 1;
-    }
+/// What is found out, and by whom.
+pub struct Finding<'a> {
+    /// The helper pod that is asked.
+    pub running: &'a Running,
+    /// What is there already.
+    pub cache: &'a Arc<Cache>,
+    /// The images.
+    pub target: &'a Target,
+    /// How tars are made again.
+    pub how: How,
+    /// Where it is told.
+    pub voice: Voice,
 }
 
-async fn try_to_find_out(
-    running: &Arc<Running>,
-    cache: &Arc<Cache>,
-    target: &Target,
-    how: How,
-    voice: Voice,
-) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
-    let mut link = running.connect().await?;
-    link.greet().await?;
-    let mut found = Vec::new();
-    let mut plans = Vec::new();
-    for image in &target.images {
-        let on_node = find(&mut link, image, running).await?;
-        is_shown(&on_node, image, how, voice)?;
-        let plan = plan(&on_node, cache, &mut link, how).await;
-        let plan = plan.map_err(|error| declined(error, Status::Incomplete, image));
-        plans.push(plan.map_err(|error| running.explain(error))?);
-        found.push(on_node);
+impl Finding<'_> {
+    /// What the node has of the images, and what is done for each, with the connection. Begins again where that is cut: nothing is
+    /// lost by it.
+    ///
+    /// # Errors
+    /// When the node has not got an image, or not in the form that is asked for; when the connection is cut again and again.
+    pub async fn find_out(&self) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
+        let mut attempt = 1;
+        loop {
+            match self.once().await {
+                Err(error) if attempt < ATTEMPTS && !error.is::<Failure>() => {
+                    self.voice.detail(1, &format!("{error:#}: again"));
+                }
+                tried => return tried,
+            }
+            tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
+            attempt += 1;
+        }
     }
-    Ok((link, found, plans))
+
+    async fn once(&self) -> Result<(Link, Vec<OnNode>, Vec<Plan>)> {
+        let mut link = self.running.connect().await?;
+        link.greet().await?;
+        let mut found = Vec::new();
+        let mut plans = Vec::new();
+        for image in &self.target.images {
+            let on_node = find(&mut link, image, self.running).await?;
+            is_shown(&on_node, image, self.how, self.voice)?;
+            let plan = plan(&on_node, self.cache, &mut link, self.how).await;
+            let plan = plan.map_err(|error| declined(error, Status::Incomplete, image));
+            plans.push(plan.map_err(|error| self.running.explain(error))?);
+            found.push(on_node);
+        }
+        Ok((link, found, plans))
+    }
 }
 
 /// Says where only the node's word tells that it is the image that runs.

@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::cli::{HelperOptions, Pull};
 use crate::cluster::Cluster;
 use crate::failure::usage;
-use crate::finding;
+use crate::finding::Finding;
 use crate::helper::Running;
 use crate::helping;
 use crate::image::{Image, Origin};
@@ -132,8 +132,14 @@ async fn read(
             Origin::Rebuilt
         },
     };
-    let (mut link, found, mut plans) =
-        finding::find_out(running, cache, target, how, voice).await?;
+    let finding = Finding {
+        running,
+        cache,
+        target,
+        how,
+        voice,
+    };
+    let (mut link, found, mut plans) = finding.find_out().await?;
     let names = names(&target.images, &found, options.tag.as_ref())?;
     let items = plans.iter().flat_map(|plan| plan.items.iter().cloned());
     let mut items: Vec<_> = items.collect();

@@ -29,6 +29,15 @@ fn two_layers(lab: &Lab<'_>) -> Image {
     )
 }
 
+/// An image that pods run on both nodes: `keeps`, and `throws`, whose node has thrown the layers away.
+async fn on_both_nodes(lab: &Lab<'_>) -> anyhow::Result<Image> {
+    let image = two_layers(lab);
+    let name = lab.push("app:1", &image);
+    lab.pod("keeps", KEEPS, &name).await?;
+    lab.pod_without_layers("throws", (&name, &image)).await?;
+    Ok(image)
+}
+
 /// The image ID that skopeo finds, which reads everything that the archive has.
 fn id_by_skopeo(lab: &Lab<'_>, source: &str) -> String {
     let copy = lab.path("by-skopeo");
@@ -48,12 +57,7 @@ fn id_by_skopeo(lab: &Lab<'_>, source: &str) -> String {
 #[tokio::test]
 async fn each_archive_is_read_by_others_and_loaded_by_a_node() {
     with_lab("pull-archives", async |lab| {
-        let image = two_layers(lab);
-        let name = lab.push("app:1", &image);
-        lab.pod("keeps", KEEPS, &name).await.unwrap();
-        lab.pod_without_layers("throws", (&name, &image))
-            .await
-            .unwrap();
+        let image = on_both_nodes(lab).await.unwrap();
         let id = image.config.digest.as_str();
         for pod in ["keeps", "throws"] {
             let _ = std::fs::remove_dir_all(lab.path("cache"));
@@ -112,12 +116,7 @@ async fn standard_output_is_an_archive_and_nothing_else() {
 #[tokio::test]
 async fn a_registry_gets_what_it_lacks_and_a_pod_runs_from_it() {
     with_lab("pull-registry", async |lab| {
-        let image = two_layers(lab);
-        let name = lab.push("app:1", &image);
-        lab.pod("keeps", KEEPS, &name).await.unwrap();
-        lab.pod_without_layers("throws", (&name, &image))
-            .await
-            .unwrap();
+        let image = on_both_nodes(lab).await.unwrap();
         for pod in ["keeps", "throws"] {
             let _ = std::fs::remove_dir_all(lab.path("cache"));
             let place = format!(
@@ -195,12 +194,7 @@ async fn podman_loads_it_where_it_is() {
 #[tokio::test]
 async fn docker_loads_it_unless_something_else_is_said() {
     with_lab("pull-docker", async |lab| {
-        let image = two_layers(lab);
-        let name = lab.push("app:1", &image);
-        lab.pod("keeps", KEEPS, &name).await.unwrap();
-        lab.pod_without_layers("throws", (&name, &image))
-            .await
-            .unwrap();
+        let image = on_both_nodes(lab).await.unwrap();
         let docker = Docker::start(&lab.path("docker")).await.unwrap();
         let id = |tag: &str| docker.run(&["image", "inspect", "--format", "{{.Id}}", tag]);
         for pod in ["keeps", "throws"] {
