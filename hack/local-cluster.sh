@@ -16,6 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 service_range=10.96.0.0/16
 service_address=10.96.0.1
 cluster_dns=10.96.0.10
+# MiB
+least_disk=2048
 
 usage() {
   cat <<'EOF'
@@ -119,6 +121,7 @@ up() {
       ;;
     broken) step "removing the remains of a cluster '$name' that is not whole"; clear_cluster ;;
   esac
+  check_disk
   install_packages
   boot
 }

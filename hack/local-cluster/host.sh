@@ -9,6 +9,15 @@ check_host() {
   [ "$(id -u)" = 0 ] || fail "a local cluster needs root (network namespaces, mounts, cgroups); run it with sudo"
 }
 
+# check_disk: kubelet takes no pods on a disk that is nearly full, and all that one sees of it is that they stay pending.
+check_disk() {
+  local free
+  mkdir -p "${dir%/*}"
+  free=$(df --output=avail -BM "${dir%/*}" | tail -n 1 | tr -dc 0-9)
+  [ "$free" -ge "$least_disk" ] ||
+    fail "$free MiB are free where clusters are kept, ${dir%/*}, and nodes with images need $least_disk; make room, or say where there is some: KIP_STATE_DIR=/mnt/large"
+}
+
 # install_packages: what is missing of the Debian packages that the cluster uses.
 install_packages() {
   local need program package registry_was=yes

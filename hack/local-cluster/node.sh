@@ -127,8 +127,8 @@ resolvConf: ""
 nodeStatusUpdateFrequency: 2s
 nodeStatusReportFrequency: 10s
 registryPullQPS: 0
-# A developer's disk is often nearly full, and the default would taint the node.
-evictionHard: {memory.available: 50Mi, nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%, imagefs.inodesFree: 1%}
+# A developer's disk is often nearly full, and shares of it, as by default, would taint the node; see check_disk.
+evictionHard: {memory.available: 50Mi, nodefs.available: 100Mi, nodefs.inodesFree: 1%, imagefs.available: 100Mi, imagefs.inodesFree: 1%}
 EOF
 }
 

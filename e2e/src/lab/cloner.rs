@@ -285,6 +285,7 @@ impl<'a> Cloner<'a> {
     }
 
     async fn explain(&self) {
+        self.space.explain().await;
         for (pod, log) in self.logs().await {
             eprintln!("---- log of {pod}\n{log}");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Node, Pod};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
@@ -251,8 +251,14 @@ impl Space {
         .await;
     }
 
-    async fn explain(&self) {
+    /// Prints what is in the namespace, and what keeps pods off the nodes.
+    pub(super) async fn explain(&self) {
         eprintln!("---- namespace {}", self.name);
+        print_all(&Api::<Node>::all(self.cluster.client.clone()), |node| {
+            let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+            serde_json::to_value(taints)
+        })
+        .await;
         print_all(&self.api::<Deployment>(), |d| {
             serde_json::to_value(&d.status)
         })
