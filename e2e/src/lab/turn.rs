@@ -95,8 +95,10 @@ fn most_beside() -> usize {
     let Ok(text) = std::env::var("KIP_E2E_THREADS") else {
         return BESIDE;
     };
-    let most = text.parse().ok().filter(|most| *most > 0);
-    most.unwrap_or_else(|| panic!("KIP_E2E_THREADS={text}: a number of tests, for example 4"))
+    let most = text.parse();
+    let most = most.expect("KIP_E2E_THREADS: a number of tests, for example 4");
+    assert!(most > 0, "KIP_E2E_THREADS=0: at least 1 is needed");
+    most
 }
 
 fn lock() -> MutexGuard<'static, Turns> {
