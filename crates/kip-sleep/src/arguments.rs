@@ -8,8 +8,13 @@ use crate::failure::{Cause, Failure};
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// Sleep so many nanoseconds; not at all if there are none or fewer.
-    Sleep(i64),
+    /// Sleep, both in nanoseconds; not at all if there are none or fewer.
+    Sleep {
+        /// How long.
+        time: i64,
+        /// For how much longer when a signal has ended the sleep.
+        linger: i64,
+    },
     /// Copy the running program to this path.
     Install(&'a CStr),
 }
@@ -24,20 +29,24 @@ pub fn parse(arguments: [Option<&CStr>; 3]) -> Result<Command<'_>, Failure<'_>> 
     let [Some(first), second, third] = arguments else {
         return Err(wrong("no DURATION given", None));
     };
-    let installs = first.to_bytes() == b"install";
     // A surplus argument is the mistake to name, however wrong the others.
-    let surplus = if installs { third } else { second };
-    if surplus.is_some() {
-        return Err(wrong("unexpected argument", surplus));
+    if third.is_some() {
+        return Err(wrong("unexpected argument", third));
     }
-    if installs {
+    if first.to_bytes() == b"install" {
         let target = second.ok_or(wrong("no TARGET given to", arguments[0]))?;
         return Ok(Command::Install(target));
     }
-    match duration::parse(first.to_bytes()) {
-        Ok(nanoseconds) => Ok(Command::Sleep(nanoseconds)),
-        Err(error) => Err(wrong(error.reason(), arguments[0])),
+    // From the last to the first: the program is smallest so.
+    let (mut time, mut linger) = (0, 0);
+    for text in [second.unwrap_or(c"0"), first] {
+        linger = time;
+        match duration::parse(text.to_bytes()) {
+            Ok(nanoseconds) => time = nanoseconds,
+            Err(error) => return Err(wrong(error.reason(), Some(text))),
+        }
     }
+    Ok(Command::Sleep { time, linger })
 }
 
 #[cfg(test)]
@@ -56,9 +65,11 @@ mod tests {
     }
 
     #[test]
-    fn one_argument_is_a_duration() {
-        assert_eq!(parsed(&[c"1m"]), Ok(Command::Sleep(60_000_000_000)));
-        assert_eq!(parsed(&[c"-1h"]), Ok(Command::Sleep(-3_600_000_000_000)));
+    fn one_argument_is_a_duration_and_a_second_one_too() {
+        let sleep = |time, linger| Ok(Command::Sleep { time, linger });
+        assert_eq!(parsed(&[c"1m"]), sleep(60_000_000_000, 0));
+        assert_eq!(parsed(&[c"-1h"]), sleep(-3_600_000_000_000, 0));
+        assert_eq!(parsed(&[c"1m", c"5ms"]), sleep(60_000_000_000, 5_000_000));
     }
 
     #[test]
@@ -75,9 +86,8 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_named() {
-        refused(&[c"1s", c"2s"], "unexpected argument", Some(c"2s"));
-        refused(&[c"x", c"y"], "unexpected argument", Some(c"y"));
-        refused(&[c"1s", c"y", c"z"], "unexpected argument", Some(c"y"));
+        refused(&[c"1s", c"2s", c"3s"], "unexpected argument", Some(c"3s"));
+        refused(&[c"x", c"y", c"z"], "unexpected argument", Some(c"z"));
         refused(&[c"install", c"a", c"b"], "unexpected argument", Some(c"b"));
     }
 
@@ -87,5 +97,7 @@ mod tests {
         refused(&[c"1"], "missing unit in duration", Some(c"1"));
         refused(&[c"1d"], "unknown unit in duration", Some(c"1d"));
         refused(&[c"installs"], "invalid duration", Some(c"installs"));
+        refused(&[c"1s", c"2"], "missing unit in duration", Some(c"2"));
+        refused(&[c"x", c"2s"], "invalid duration", Some(c"x"));
     }
 }

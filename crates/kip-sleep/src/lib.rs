@@ -4,10 +4,12 @@
 //! container alive, and with it the container's image on the node.
 //!
 //! ```text
-//! kip-sleep DURATION        sleeps, e.g. 1h30m, 1.5s, 100ms: exit status 0
-//! kip-sleep install TARGET  copies itself to TARGET, mode 0555: exit status 0, or 1 and a message
-//! anything else             usage on standard error: exit status 255
+//! kip-sleep DURATION [LINGER]  sleeps, e.g. 1h30m, 1.5s, 100ms: exit status 0
+//! kip-sleep install TARGET     copies itself to TARGET, mode 0555: exit status 0, or 1 and a message
+//! anything else                usage on standard error: exit status 255
 //! ```
+//!
+//! A signal ends the sleep, at once or LINGER later. A second one does not wait for that.
 //!
 //! An installation that has succeeded also tells about the node it was made on, since a container sees what nobody else
 //! may have to ask for: the architecture, in Kubernetes' words, and the bytes of the file system on which TARGET lies,
@@ -18,7 +20,7 @@
 //! makes the system calls. Everything that can be tested without them is here, safe and pure:
 //!
 //! ```text
-//! argv ─▶ arguments::parse ─▶ Command::Sleep(nanoseconds) ─▶ sleep      (rt_sigtimedwait)
+//! argv ─▶ arguments::parse ─▶ Command::Sleep ───────────▶ sleep      (rt_sigtimedwait)
 //!              │         └──▶ Command::Install(target) ────▶ install    (temporary::path, rename; node::describe)
 //!              └───────────────▶ Failure ◀────────────────────────┘
 //!                                   └─▶ standard error, exit status 255 or 1

@@ -65,7 +65,7 @@ unsafe extern "C" fn entry(stack: *const usize) -> ! {
 /// Does what the arguments say.
 fn run(arguments: [Option<&CStr>; 3]) -> Result<(), Failure<'_>> {
     match arguments::parse(arguments)? {
-        Command::Sleep(nanoseconds) => sleep::sleep(nanoseconds),
+        Command::Sleep { time, linger } => sleep::sleep(time, linger),
         Command::Install(target) => install::install(target),
     }
 }

@@ -13,8 +13,9 @@ use crate::linux::{self, SignalSet};
 /// them), and then it sleeps on for what is left of its time. The kernel lets nobody block KILL and STOP.
 const ENDING: SignalSet = !(0x7f << 16);
 
-/// Returns when so many nanoseconds are over or a signal has arrived, and at once for none or fewer.
-pub(crate) fn sleep(nanoseconds: i64) -> Result<(), Failure<'static>> {
+/// Returns when so many nanoseconds are over, or when a signal has arrived and so many more are over or a second one has
+/// arrived; at once for none or fewer.
+pub(crate) fn sleep(nanoseconds: i64, linger: i64) -> Result<(), Failure<'static>> {
     // Blocked, because the kernel drops an unblocked signal sent to PID 1.
     linux::block_signals(ENDING);
     let nanoseconds = u64::try_from(nanoseconds).unwrap_or(0);
@@ -29,14 +30,18 @@ pub(crate) fn sleep(nanoseconds: i64) -> Result<(), Failure<'static>> {
             // Over, or stopped and continued: the clock tells which.
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(errno) => {
-                let reason = "cannot wait for signals";
+                let reason = "cannot wait";
                 return Err(Failure {
                     reason,
                     argument: None,
                     cause: Cause::System(errno),
                 });
             }
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                // Whatever ends it: what is to be done is done.
+                let _ = linux::wait_for_signal(ENDING, u64::try_from(linger).unwrap_or(0));
+                return Ok(());
+            }
         }
     }
 }

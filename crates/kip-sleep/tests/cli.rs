@@ -41,7 +41,14 @@ fn refused(arguments: &[&[u8]], first_line: &[u8]) {
 fn wrong_arguments_end_with_255_and_are_named_on_standard_error() {
     refused(&[], b"kip-sleep: no DURATION given");
     refused(&[b"install"], b"kip-sleep: no TARGET given to \"install\"");
-    refused(&[b"1ns", b"2s"], b"kip-sleep: unexpected argument \"2s\"");
+    refused(
+        &[b"1ns", b"2s", b"3s"],
+        b"kip-sleep: unexpected argument \"3s\"",
+    );
+    refused(
+        &[b"1ns", b"2"],
+        b"kip-sleep: missing unit in duration \"2\"",
+    );
     refused(
         &[b"install", b"/nowhere/a", b"b", b"c"],
         b"kip-sleep: unexpected argument \"b\"",
@@ -154,6 +161,23 @@ fn each_signal_but_those_ends_it_with_status_0() {
         let status = sleeper.end();
         assert_eq!(status.code(), Some(0), "signal {signal}: {status}");
     }
+}
+
+#[test]
+fn after_a_signal_it_lingers_and_a_second_one_ends_that() {
+    let lingering = |time| Sleeper::start(command(&KIP_SLEEP).args(["1h", time]));
+    let sleeper = lingering("300ms");
+    let start = Instant::now();
+    sleeper.signal(libc::SIGTERM);
+    assert!(sleeper.end().success());
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(300), "{took:?}");
+
+    let sleeper = lingering("1h");
+    // Two, as one that has not been taken yet is not there twice.
+    sleeper.signal(libc::SIGTERM);
+    sleeper.signal(libc::SIGINT);
+    assert!(sleeper.end().success());
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, EnvVar, ResourceRequirements, VolumeMount};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use super::names::{COPY_SLEEP, MOUNT, SLEEP, SLEEP_DURATION, SLEEP_IN_IMAGE, VOLUME};
+use super::names::{
+    COPY_SLEEP, MOUNT, SLEEP, SLEEP_DURATION, SLEEP_IN_IMAGE, SLEEPERS_APART, VOLUME,
+};
 use super::security;
 use crate::config::images::Image;
 use crate::config::quantity::Quantity;
@@ -28,12 +30,16 @@ pub(super) fn copy_sleep(image: &str, resources: &Resources) -> Container {
     }
 }
 
-/// Holds an image: a sleeping container of it keeps kubelet from collecting it.
-pub(super) fn sleeper(image: &Image, resources: &Resources) -> Container {
+/// Holds an image: a sleeping container of it keeps kubelet from collecting it. `place` is its place in the pod, from 0.
+pub(super) fn sleeper(place: usize, image: &Image, resources: &Resources) -> Container {
+    let mut command = vec![SLEEP.to_owned(), SLEEP_DURATION.to_owned()];
+    if place > 0 {
+        command.push(format!("{}ms", place * SLEEPERS_APART));
+    }
     Container {
         name: image.name.clone(),
         image: Some(image.image.clone()),
-        command: Some(vec![SLEEP.to_owned(), SLEEP_DURATION.to_owned()]),
+        command: Some(command),
         // NVIDIA's runtime hook starts a program for every image that asks for GPUs, and it does not fit
         // into a sleeper's memory.
         env: Some(vec![EnvVar {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::names::{CONTENT_HASH, VOLUME};
+use super::names::{CONTENT_HASH, SLEEPERS_APART, VOLUME};
 use super::{Surroundings, containers, hash, overlay, placement, security};
 use crate::config::Group;
 
@@ -66,7 +66,8 @@ fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {
         containers: group
             .images
             .iter()
-            .map(|image| containers::sleeper(image, resources))
+            .enumerate()
+            .map(|(place, image)| containers::sleeper(place, image, resources))
             .collect(),
         volumes: Some(vec![Volume {
             name: VOLUME.to_owned(),
@@ -80,7 +81,7 @@ fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {
         // A sleeper needs neither the API nor the addresses of the namespace's Services.
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(1),
+        termination_grace_period_seconds: Some(grace(group.images.len())),
         priority_class_name: group.additions.priority_class.clone(),
         runtime_class_name: group.additions.runtime_class.clone(),
         node_selector: Some(node_selector),
@@ -88,5 +89,21 @@ fn spec(group: &Group, surroundings: &Surroundings) -> PodSpec {
         tolerations: Some(group.scheduling.tolerations.clone()).filter(|list| !list.is_empty()),
         image_pull_secrets: Some(secrets).filter(|list| !list.is_empty()),
         ..PodSpec::default()
+    }
+}
+
+/// Seconds after which kubelet kills: twice as long as the last sleeper takes (see [`SLEEPERS_APART`]), and one for the node.
+fn grace(sleepers: usize) -> i64 {
+    let milliseconds = 1_000 + 2 * sleepers * SLEEPERS_APART;
+    i64::try_from(milliseconds / 1_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grace;
+
+    #[test]
+    fn kubelet_kills_no_sleeper_that_is_about_to_end() {
+        assert_eq!([1, 9, 20, 100].map(grace), [1, 1, 3, 11]);
     }
 }
