@@ -2,17 +2,18 @@
 //!
 //! No clock, no file system: the same entries and config give the same bytes, so the same digests.
 
+mod digest;
 mod index;
 
 use std::collections::BTreeSet;
-use std::{env, fmt, io};
+use std::{env, io};
 
 use flate2::{Compression, GzBuilder};
+use serde::Serialize;
 use serde::ser::Serializer;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+pub use self::digest::Digest;
 pub use self::index::Index;
 
 /// Why an image could not be made.
@@ -33,11 +34,6 @@ pub enum Error {
     #[error("the image's config or manifest cannot be written as JSON")]
     Json(#[source] serde_json::Error),
 }
-
-/// The digest of some bytes: `sha256:…`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Digest(String);
 
 /// A file or folder of a layer. Paths are relative to the image's root.
 #[derive(Clone, Debug)]
@@ -122,30 +118,6 @@ pub struct Image {
     pub manifest: Blob,
     /// The manifest's media type.
     pub media_type: &'static str,
-}
-
-// === impl Digest ===
-
-impl Digest {
-    /// The digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(format!("sha256:{:x}", Sha256::digest(bytes)))
-    }
-
-    pub(crate) fn from_registry(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// `sha256:` and 64 hexadecimal digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 // === impl Entry ===

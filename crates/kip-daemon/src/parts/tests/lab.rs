@@ -1,12 +1,15 @@
 //! A cluster in memory, of two architectures: whatever happens next, no image is let go.
 
+mod set;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
+use self::set::Set;
 use super::super::*;
 use super::{A, AMD, ARM, C, configured, hash, known};
-use crate::cluster::{Cluster, ContainerFacts, ContainerState, Failure, FailureKind, PodFacts};
+use crate::cluster::{ContainerState, Failure, FailureKind};
 use crate::node_report::NodeReport;
 
 const NODES: [(&str, Architecture); 3] = [("amd", AMD), ("arm-1", ARM), ("arm-2", ARM)];
@@ -21,131 +24,6 @@ fn pulled(architecture: Architecture, absent: &[&str], image: &str) -> Container
         });
     }
     ContainerState::Running
-}
-
-fn pod(node: &str, uid: &str, config: &Config) -> PodFacts {
-    let images = &config.groups[0].images;
-    PodFacts {
-        node: node.to_owned(),
-        controller: Some(uid.to_owned()),
-        content_hash: Some(hash(config)),
-        containers: images
-            .iter()
-            .map(|image| ContainerFacts {
-                name: image.name.as_str().into(),
-                image: image.image.as_str().into(),
-                asks: false,
-                content: None,
-                has_run: false,
-                state: ContainerState::Waiting,
-            })
-            .collect(),
-        ..PodFacts::default()
-    }
-}
-
-/// One `DaemonSet` and its pods, as the API server has them.
-pub(super) struct Set {
-    uid: &'static str,
-    cluster: Cluster,
-    config: Config,
-    /// Pods from before it have waited for long.
-    long_ago: Timestamp,
-}
-
-impl Set {
-    fn new(uid: &'static str, config: Config) -> Self {
-        let live = Live {
-            uid: uid.to_owned(),
-            generation: 1,
-            ..Live::default()
-        };
-        let cluster = Cluster {
-            live: Seen::Present(live),
-            pods_listed: true,
-            ..Cluster::default()
-        };
-        Self {
-            uid,
-            cluster,
-            config,
-            long_ago: Timestamp::MIN,
-        }
-    }
-
-    fn live(&mut self) -> &mut Live {
-        match &mut self.cluster.live {
-            Seen::Present(live) => live,
-            _ => panic!("there is one"),
-        }
-    }
-
-    pub(super) fn standing(&self) -> Standing {
-        let (group, content) = (&self.config.groups[0], hash(&self.config));
-        standing(group, &content, &self.cluster, self.long_ago)
-    }
-
-    /// What its pods hold of another list than they were made for.
-    pub(super) fn standing_of(&self, config: &Config) -> Standing {
-        let (group, content) = (&config.groups[0], hash(config));
-        standing(group, &content, &self.cluster, self.long_ago)
-    }
-
-    /// It has another list now. The pods have the one before until each is made anew.
-    fn set(&mut self, config: Config) {
-        self.config = config;
-    }
-
-    /// A pod of a list before is made anew, after a fetcher has brought what it lacks.
-    fn roll(&mut self, node: &str, fetched: impl Fn(&str) -> ContainerState) {
-        let content = hash(&self.config);
-        let Some(old) = self.cluster.pods.get(node) else {
-            return;
-        };
-        if old.content_hash.as_ref() == Some(&content) {
-            return;
-        }
-        let mut new = pod(node, self.uid, &self.config);
-        (new.node_report, new.taken_up) = (old.node_report, old.taken_up);
-        let (mut fetching, mut brought) = (0, 0);
-        for container in &mut new.containers {
-            let old = old.container(&container.name);
-            let old = old.filter(|old| old.state == ContainerState::Running);
-            container.state = ContainerState::Running;
-            if old.is_none() {
-                container.state = fetched(&container.image);
-                fetching += 1;
-                brought += usize::from(container.state == ContainerState::Running);
-            }
-        }
-        // A round of which nothing can be had stops at its first node.
-        if fetching == 0 || brought > 0 {
-            self.cluster.pods.insert(node.to_owned(), new);
-        }
-    }
-
-    /// The `DaemonSet`'s controller.
-    fn control(&mut self, is_wanted: impl Fn(Architecture) -> bool) {
-        let nodes = NODES.iter().filter(|(_, it)| is_wanted(*it));
-        let wanted: Vec<&str> = nodes.map(|(node, _)| *node).collect();
-        self.cluster
-            .pods
-            .retain(|node, _| wanted.contains(&node.as_str()));
-        for node in &wanted {
-            let pod = pod(node, self.uid, &self.config);
-            self.cluster.pods.entry((*node).to_owned()).or_insert(pod);
-        }
-        let count = i32::try_from(wanted.len()).unwrap();
-        let live = self.live();
-        live.wanted_nodes = count;
-        live.observed_generation = live.generation;
-    }
-
-    fn holds(&self, node: &str, name: &str) -> bool {
-        let pod = self.cluster.pods.get(node);
-        let container = pod.and_then(|pod| pod.container(name));
-        container.is_some_and(|it| it.state == ContainerState::Running)
-    }
 }
 
 /// A cluster of two architectures, in which what happens next is drawn by lot.
