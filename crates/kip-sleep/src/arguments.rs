@@ -37,15 +37,18 @@ pub fn parse(arguments: [Option<&CStr>; 3]) -> Result<Command<'_>, Failure<'_>> 
         let target = second.ok_or(wrong("no TARGET given to", arguments[0]))?;
         return Ok(Command::Install(target));
     }
-    // From the last to the first: the program is smallest so.
-    let (mut time, mut linger) = (0, 0);
-    for text in [second.unwrap_or(c"0"), first] {
-        linger = time;
+    // The second one first, where there is one.
+    let mut argument = second;
+    let mut linger = 0;
+    let time = loop {
+        let text = argument.unwrap_or(first);
         match duration::parse(text.to_bytes()) {
-            Ok(nanoseconds) => time = nanoseconds,
+            Ok(time) if argument.is_none() => break time,
+            Ok(time) => linger = time,
             Err(error) => return Err(wrong(error.reason(), Some(text))),
         }
-    }
+        argument = None;
+    };
     Ok(Command::Sleep { time, linger })
 }
 

@@ -46,7 +46,7 @@ impl Failure<'_> {
         match self.cause {
             Cause::Usage => out.write_str(
                 "\nusage: kip-sleep DURATION [LINGER] (units ns us ms s m h, e.g. 1h30m, 1.5s)\
-                 \n       kip-sleep install TARGET (copies itself)\n",
+                 \n       kip-sleep install TARGET (copies this program)\n",
             ),
             Cause::System(errno) => {
                 errno.describe(out)?;
@@ -94,7 +94,7 @@ mod tests {
         let (first, usage) = text.split_once('\n').expect("several lines");
         assert_eq!(first, r#"kip-sleep: unknown unit in duration "1 ???d~""#);
         assert!(usage.starts_with("usage: kip-sleep DURATION"), "{usage}");
-        assert!(usage.ends_with("itself)\n"), "{usage}");
+        assert!(usage.ends_with("program)\n"), "{usage}");
     }
 
     #[test]
