@@ -37,7 +37,7 @@ pub fn parse(arguments: [Option<&CStr>; 3]) -> Result<Command<'_>, Failure<'_>> 
         let target = second.ok_or(wrong("no TARGET given to", arguments[0]))?;
         return Ok(Command::Install(target));
     }
-    // The second one first, where there is one.
+    // The second one first, where there is one. Not two calls: with them the program is larger than a page on arm64.
     let mut argument = second;
     let mut linger = 0;
     let time = loop {
