@@ -128,11 +128,12 @@ impl Login {
                     continue;
                 }
             };
-            info!(user = new.user, "the registry's credentials have changed");
             if naming.is_of_user() && new.user != self.user {
                 warn!("names of copies begin with the user's name: that changes with a restart");
             }
             copier.set_writers(new.credentials.clone().into());
+            // Told once it is so: who has read this line may ask for a copy.
+            info!(user = new.user, "the registry's credentials have changed");
             self = new;
         }
     }
