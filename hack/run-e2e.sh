@@ -117,4 +117,6 @@ if [ "$kind_of" = kind ]; then
   tests=(--test puller)
   say "not run on kind: ${skip[*]//--skip/} and the tests of the image cloner and the plugin"
 fi
+# What a failed test tells of the cluster is what counts; anyhow's backtrace in front of it is forty lines of async machinery.
+export RUST_LIB_BACKTRACE=${RUST_LIB_BACKTRACE:-0}
 cargo test --locked --workspace "${tests[@]}" -- --test-threads=500 --nocapture "${skip[@]}" "${names[@]}"

@@ -127,9 +127,8 @@ impl<'a> Cloner<'a> {
         eventually("the image cloner is at work", async || {
             ensure!(!self.authorities().await?.is_empty(), "no caBundle yet");
             let pods = self.pods().await?;
-            let wanted = self.values["replicas"].as_u64().unwrap_or(2);
             let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-            ensure!(ready as u64 == wanted, "{ready} pods are ready");
+            ensure!(ready as u64 == self.replicas(), "{ready} pods are ready");
             Ok(())
         })
         .await;
@@ -272,22 +271,39 @@ impl<'a> Cloner<'a> {
         )
     }
 
-    /// What its pods have logged.
-    pub async fn logs(&self) -> BTreeMap<String, String> {
+    /// What each of its replicas has logged.
+    ///
+    /// # Errors
+    /// When not all of them are there, or one's log cannot be had: what is true of all must not be true of none.
+    pub async fn logs(&self) -> Result<BTreeMap<String, String>> {
+        let pods = self.pods().await?;
+        ensure!(
+            pods.len() as u64 == self.replicas(),
+            "{} pods are there",
+            pods.len()
+        );
         let mut logs = BTreeMap::new();
-        for pod in self.pods().await.unwrap_or_default() {
-            let api = self.space.api::<Pod>();
-            let log = api.logs(&pod.name_any(), &LogParams::default()).await;
-            let log = log.unwrap_or_else(|error| error.to_string());
-            logs.insert(pod.name_any(), log);
+        for pod in pods {
+            logs.insert(pod.name_any(), self.log_of(&pod).await?);
         }
-        logs
+        Ok(logs)
+    }
+
+    async fn log_of(&self, pod: &Pod) -> kube::Result<String> {
+        let pods = self.space.api::<Pod>();
+        pods.logs(&pod.name_any(), &LogParams::default()).await
+    }
+
+    fn replicas(&self) -> u64 {
+        self.values["replicas"].as_u64().unwrap_or(2)
     }
 
     async fn explain(&self) {
         self.space.explain().await;
-        for (pod, log) in self.logs().await {
-            eprintln!("---- log of {pod}\n{log}");
+        for pod in self.pods().await.unwrap_or_default() {
+            let log = self.log_of(&pod).await;
+            let log = log.unwrap_or_else(|error| error.to_string());
+            eprintln!("---- log of {}\n{log}", pod.name_any());
         }
     }
 }

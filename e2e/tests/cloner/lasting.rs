@@ -66,7 +66,7 @@ async fn certificates_are_renewed_and_no_request_fails() {
             );
             assert_eq!((sum.unchanged, sum.refused), (0, 0), "{sum:?}");
             assert!(sum.copies > 100, "{sum:?}");
-            for (pod, log) in cloner.logs().await {
+            for (pod, log) in cloner.logs().await.unwrap() {
                 assert!(!log.contains("cannot be looked after"), "{pod}: {log}");
             }
             let pods = cloner.pods().await.unwrap();
