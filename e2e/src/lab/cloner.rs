@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::cluster::repository;
@@ -284,14 +284,9 @@ impl<'a> Cloner<'a> {
         );
         let mut logs = BTreeMap::new();
         for pod in pods {
-            logs.insert(pod.name_any(), self.log_of(&pod).await?);
+            logs.insert(pod.name_any(), self.space.log_of(&pod).await?);
         }
         Ok(logs)
-    }
-
-    async fn log_of(&self, pod: &Pod) -> kube::Result<String> {
-        let pods = self.space.api::<Pod>();
-        pods.logs(&pod.name_any(), &LogParams::default()).await
     }
 
     fn replicas(&self) -> u64 {
@@ -301,9 +296,7 @@ impl<'a> Cloner<'a> {
     async fn explain(&self) {
         self.space.explain().await;
         for pod in self.pods().await.unwrap_or_default() {
-            let log = self.log_of(&pod).await;
-            let log = log.unwrap_or_else(|error| error.to_string());
-            eprintln!("---- log of {}\n{log}", pod.name_any());
+            self.space.print_log(&pod).await;
         }
     }
 }

@@ -3,16 +3,21 @@
 mod daemon;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::FutureExt as _;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, ContainerStatus, Namespace, Node, Pod};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, DeleteParams, ListParams, LogParams, ObjectMeta, Patch, PatchParams, PostParams,
+};
 use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
@@ -56,7 +61,7 @@ impl Space {
     /// The namespaced API of a kind.
     pub fn api<K>(&self) -> Api<K>
     where
-        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.cluster.client.clone(), &self.name)
     }
@@ -243,6 +248,33 @@ impl Space {
         Ok(())
     }
 
+    /// What a pod of one container has logged.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn log_of(&self, pod: &Pod) -> Result<String> {
+        let pods = self.api::<Pod>();
+        Ok(pods.logs(&pod.name_any(), &LogParams::default()).await?)
+    }
+
+    /// Changes an annotation that means nothing: whoever looks after the object looks at it at once, and not when its next turn comes.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn nudge<K>(&self, name: &str) -> Result<()>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug,
+    {
+        let annotations = json!({"test/nudge": self.cluster.unique()});
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+        let params = PatchParams::default();
+        self.api::<K>().patch(name, &params, &patch).await?;
+        Ok(())
+    }
+
     /// Prints the pods as they are.
     pub(super) async fn explain_pods(&self) {
         print_all(&self.api::<Pod>(), |p| {
@@ -267,21 +299,21 @@ impl Space {
         print_all(&self.api::<ConfigMap>(), |c| serde_json::to_value(&c.data)).await;
         self.explain_pods().await;
         if let Ok(pod) = self.daemon_pod().await {
-            let log = self
-                .api::<Pod>()
-                .logs(&pod.name_any(), &kube::api::LogParams::default())
-                .await;
-            eprintln!(
-                "---- log of the daemon\n{}",
-                log.unwrap_or_else(|error| error.to_string())
-            );
+            self.print_log(&pod).await;
         }
+    }
+
+    /// Prints what a pod has logged, or why that cannot be had.
+    pub(super) async fn print_log(&self, pod: &Pod) {
+        let log = self.log_of(pod).await;
+        let log = log.unwrap_or_else(|error| format!("{error:#}"));
+        eprintln!("---- log of {}\n{log}", pod.name_any());
     }
 }
 
 async fn print_all<K>(api: &Api<K>, show: impl Fn(&K) -> serde_json::Result<Value>)
 where
-    K: Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     for mut object in api.list(&ListParams::default()).await.into_iter().flatten() {
         // Who wrote which field is longer than all the rest.

@@ -48,17 +48,6 @@ fn push(cluster: &Cluster, registry: &Private, name: &str) -> (String, String) {
     (reference, format!("{repository}:1"))
 }
 
-/// Changes its pods, so that kubelet looks at what is mounted now and not after its minute and a half.
-async fn sync(cloner: &Cloner<'_>) {
-    let pods: Api<Pod> = cloner.space.api();
-    let change = Patch::Merge(json!({"metadata": {"annotations": {"test/changed": "once"}}}));
-    for pod in cloner.pods().await.expect("it has pods") {
-        pods.patch(&pod.name_any(), &PatchParams::default(), &change)
-            .await
-            .expect("the pod can be changed");
-    }
-}
-
 async fn restart(cloner: &Cloner<'_>) {
     let pods: Api<Pod> = cloner.space.api();
     let old = cloner.pods().await.expect("it has pods");
@@ -194,7 +183,11 @@ async fn copies_in_a_registry_with_a_password_are_written_with_one_and_pods_get_
                 "stringData": {"username": format!("{}\n", USERS[0]), "password": "secret-word\n"},
             });
             create::<Secret>(cloner.space, login).await.unwrap();
-            sync(cloner).await;
+            // Else kubelet looks at what is mounted once in a minute and a half.
+            for pod in cloner.pods().await.unwrap() {
+                let name = pod.name_any();
+                cloner.space.nudge::<Pod>(&name).await.unwrap();
+            }
             let place = format!(
                 "{prefix}/{}/team/app:1",
                 originals.address.replace(':', "__")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kip_e2e::lab::original::{self, REPOSITORY, TAG, Version};
 use kip_e2e::lab::recorder::Gap;
@@ -14,7 +14,7 @@ use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::templates::{apply, process, process_file};
 use kip_e2e::lab::{Recorder, Release, Space, alone, eventually, openshift, space};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::setup::{self, Entries};
@@ -250,8 +250,7 @@ async fn what_the_original_has_deleted_is_held_again_without_the_registry() {
 
 async fn log_says(space: &Space, words: &str) {
     eventually("the log says it", async || {
-        let pod = space.daemon_pod().await?.name_any();
-        let log = space.api::<Pod>().logs(&pod, &LogParams::default()).await?;
+        let log = space.log_of(&space.daemon_pod().await?).await?;
         ensure!(log.contains(words), "{log}");
         anyhow::Ok(())
     })

@@ -9,7 +9,7 @@ use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::templates::{apply, process};
 use kip_e2e::lab::{Space, alone, eventually, openshift};
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
 use super::setup::{self, Entries};
@@ -235,8 +235,7 @@ async fn a_name_that_the_role_was_not_made_for_is_told() {
         install(space, CONFIG_MAP, &entries, &["DAEMONSET_NAME=another"]).await;
         install(space, APP, &entries, &[]).await;
         eventually("the log names the parameter", async || {
-            let pod = space.daemon_pod().await?.name_any();
-            let log = space.api::<Pod>().logs(&pod, &LogParams::default()).await?;
+            let log = space.log_of(&space.daemon_pod().await?).await?;
             let told = log.lines().any(|line| {
                 line.contains("\\\"another\\\" is forbidden")
                     || line.contains("\"another\" is forbidden")

@@ -39,12 +39,8 @@ async fn trouble_is(space: &Space, reason: &str, nodes: &str) {
 
 /// Its controller waits longer and longer between its tries; a change of the object ends that.
 async fn nudge(space: &Space) {
-    let patch = json!({"metadata": {"annotations": {"test/nudge": space.cluster.unique()}}});
-    space
-        .api::<DaemonSet>()
-        .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .expect("it can be annotated");
+    let nudged = space.nudge::<DaemonSet>(NAME).await;
+    nudged.expect("it can be annotated");
 }
 
 async fn delete_a_pod(space: &Space) {
