@@ -16,11 +16,12 @@ mod secrets;
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota};
+use k8s_openapi::api::core::v1::{LimitRange, Pod, ResourceQuota};
 use kip_e2e::lab::release::NAME;
 use kip_e2e::lab::{Release, Space, eventually, space};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::setup;
@@ -37,8 +38,23 @@ async fn trouble_is(space: &Space, reason: &str, nodes: &str) {
     space.metric_is(&metric, nodes).await;
 }
 
-/// Its controller waits longer and longer between its tries; a change of the object ends that.
+/// Its controller waits longer and longer between its tries; a change of the object brings one more at once. That is not to be
+/// lost: what the API server lets in follows a quota or a range a moment after it was changed.
 async fn nudge(space: &Space) {
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    eventually("the API server takes another such pod", async || {
+        let mut pod = space.holder_pods().await?.pop().context("there is none")?;
+        pod.metadata = ObjectMeta {
+            name: Some("probe".to_owned()),
+            ..ObjectMeta::default()
+        };
+        pod.spec.as_mut().context("no spec")?.node_name = None;
+        anyhow::Ok(space.api::<Pod>().create(&dry_run, &pod).await?)
+    })
+    .await;
     let nudged = space.nudge::<DaemonSet>(NAME).await;
     nudged.expect("it can be annotated");
 }
@@ -58,6 +74,15 @@ async fn set_quota(space: &Space, pods: &str) {
         .patch("small", &params, &Patch::Apply(quota))
         .await
         .expect("a quota can be set");
+    // The API server goes by its status, which a controller writes.
+    eventually("the quota is in force", async || {
+        let quota = space.api::<ResourceQuota>().get("small").await?;
+        let hard = quota.status.and_then(|status| status.hard);
+        let found = hard.and_then(|hard| Some(hard.get("pods")?.0.clone()));
+        anyhow::ensure!(found.as_deref() == Some(pods), "{found:?}");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
