@@ -1,16 +1,18 @@
 //! The cluster that the environment names.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use k8s_openapi::api::core::v1::Node;
-use kube::Client;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
 
 use super::logs::{AuditLog, RegistryLog};
 use super::nodes::FAKE;
+use super::wait::eventually;
 use crate::registry::Registry;
 
 /// A cluster with a registry beside it.
@@ -72,6 +74,43 @@ impl Cluster {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    /// Waits until no pod of a removed namespace is left: when a test has ended its daemon still refreshes, its pods end and
+    /// its nodes pull for a while.
+    pub(super) async fn at_rest(&self) {
+        eventually("earlier tests have left the nodes", async || {
+            let left = self.leaving_pods().await?;
+            ensure!(left.is_empty(), "still there: {left:?}");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// `NAMESPACE/NAME` of pods in namespaces that are being removed, but for those on nodes without a machine, which nobody
+    /// ends.
+    async fn leaving_pods(&self) -> Result<Vec<String>> {
+        let all = ListParams::default();
+        let namespaces = Api::<Namespace>::all(self.client.clone())
+            .list(&all)
+            .await?;
+        let leaving: BTreeSet<String> = namespaces
+            .iter()
+            .filter(|namespace| namespace.metadata.deletion_timestamp.is_some())
+            .map(ResourceExt::name_any)
+            .collect();
+        let nodes = self.nodes().await?;
+        let is_here = |pod: &Pod| {
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+            node.is_none_or(|node| nodes.contains(node))
+        };
+        let pods = Api::<Pod>::all(self.client.clone()).list(&all).await?;
+        Ok(pods
+            .iter()
+            .filter_map(|pod| pod.namespace().map(|namespace| (namespace, pod)))
+            .filter(|(namespace, pod)| leaving.contains(namespace) && is_here(pod))
+            .map(|(namespace, pod)| format!("{namespace}/{}", pod.name_any()))
+            .collect())
     }
 
     /// A verb of hack/local-cluster.sh, to be run.

@@ -34,14 +34,17 @@ pub struct Space {
 }
 
 /// Runs a test in a namespace of its own, and removes it in the end; beside other tests, unless it is
-/// [`alone`](super::alone). Where the test fails, the namespace's objects
-/// are printed first; with `KIP_E2E_KEEP` set it stays.
+/// [`alone`](super::alone): then not before the pods of earlier tests are gone. Where the test fails, the namespace's
+/// objects are printed first; with `KIP_E2E_KEEP` set it stays.
 ///
 /// # Panics
 /// When the test does, or when the cluster cannot be had.
 pub async fn within(test: &str, body: impl AsyncFnOnce(&Space)) {
-    let _turn = beside();
+    let turn = beside();
     let cluster = Cluster::from_env().await.expect("the tests need a cluster");
+    if turn.is_alone() {
+        cluster.at_rest().await;
+    }
     let name = format!("{test}-{}", cluster.unique());
     let space = Space { cluster, name };
     space.create().await.expect("the namespace can be made");
@@ -79,12 +82,18 @@ impl Space {
         Ok(space)
     }
 
-    /// Removes the namespace, or says why it stays.
+    /// Removes the namespace, or says why it stays. Its pods are told to end at once: the namespace's controller gets to them
+    /// after five seconds, in which a daemon works on.
     pub async fn remove(&self) {
         let namespaces = Api::<Namespace>::all(self.cluster.client.clone());
-        let gone = DeleteParams::default();
+        let (gone, all) = (DeleteParams::default(), ListParams::default());
         if let Err(error) = namespaces.delete(&self.name, &gone).await {
             eprintln!("namespace {} stays: {error}", self.name);
+        } else if let Err(error) = self.api::<Pod>().delete_collection(&gone, &all).await {
+            eprintln!(
+                "namespace {}: its pods stay for some seconds: {error}",
+                self.name
+            );
         }
     }
 

@@ -81,6 +81,13 @@ pub(super) fn beside() -> Beside {
     }
 }
 
+impl Beside {
+    /// Whether the test that asked has the cluster for itself.
+    pub(super) fn is_alone(&self) -> bool {
+        self.began.is_none()
+    }
+}
+
 impl Drop for Beside {
     fn drop(&mut self) {
         if let Some(began) = self.began {
