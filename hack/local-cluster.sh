@@ -12,6 +12,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/local-cluster/pki.sh"
 . "$here/local-cluster/control-plane.sh"
 . "$here/local-cluster/node.sh"
+. "$here/local-cluster/crio.sh"
 
 service_range=10.96.0.0/16
 service_address=10.96.0.1
@@ -32,8 +33,8 @@ hack/local-cluster.sh VERB [--name NAME] …      a local Kubernetes; NAME is `d
   stop COMPONENT        kills one, as a crash would, and waits until it is gone and its port free
   start COMPONENT       starts it again and waits until it serves
                         etcd apiserver controller-manager scheduler registry
-                        kubelet:NODE kube-proxy:NODE containerd:NODE
-  add-node NODE         a node joins
+                        kubelet:NODE kube-proxy:NODE containerd:NODE or crio:NODE
+  add-node NODE         a node joins; with --runtime crio one of CRI-O, which is built first
   remove-node NODE      a node leaves
   ctr NODE ARGUMENT…    containerd's command line on a node (namespace k8s.io)
   help                  this text
@@ -72,7 +73,7 @@ components() {
   local node program
   printf '%s\n' "${control_plane[@]}"
   for node in $(nodes); do
-    for program in "${node_programs[@]}"; do echo "$program:$node"; done
+    for program in $(programs_of "$node"); do echo "$program:$node"; done
   done
 }
 
@@ -149,7 +150,7 @@ boot() {
   for ((number = 1; number <= node_count; number++)); do
     node=node-$number node_list+=("node-$number")
     check_node_name "$node"
-    new_node "$node"
+    new_node "$node" containerd
     make_node_network "$node"
   done
   for node in "${node_list[@]}"; do prepare_node "$node" & jobs+=($!); done
@@ -228,9 +229,10 @@ add_node() {
   [ "$kubernetes" = "$tools" ] || fail "a node's kubelet must not be newer than the API server: '$name' has the oldest one, and no nodes"
   lock_cluster
   [ ! -e "$dir/n/$1" ] || fail "node '$1' is there already"
+  [ "$runtime" = containerd ] || install_crio
   half_made=$1
   trap 'clear_node "$half_made"; kubectl delete node "$half_made" --ignore-not-found >/dev/null' EXIT
-  new_node "$1"
+  new_node "$1" "$runtime"
   make_node_network "$1"
   prepare_node "$1"
   join_node "$1"
@@ -269,7 +271,7 @@ status() {
 
 verb=${1:-help}
 [ $# -eq 0 ] || shift
-name=demo node_count=2 oldest=
+name=demo node_count=2 runtime=containerd oldest=
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
@@ -277,6 +279,7 @@ while [ $# -gt 0 ]; do
     --name=*) name=${1#*=} ;;
     --nodes) node_count=${2:-}; shift ;;
     --nodes=*) node_count=${1#*=} ;;
+    --runtime) runtime=${2:-}; shift ;;
     --oldest) oldest=yes node_count=0 ;;
     *)
       arguments+=("$1")
@@ -288,6 +291,8 @@ while [ $# -gt 0 ]; do
 done
 [[ $name =~ ^[a-z][-a-z0-9]{0,19}$ ]] || fail "--name '$name': up to 20 small letters, digits and '-', for example 'demo'"
 [[ $node_count =~ ^[0-9]{1,2}$ ]] || fail "--nodes '$node_count': a number up to 99, for example 2"
+[[ " ${runtimes[*]} " == *" $runtime "* ]] || fail "--runtime '$runtime': it is one of ${runtimes[*]}"
+[ "$runtime" = containerd ] || [ "$verb" = add-node ] || fail "--runtime '$runtime': it is for add-node"
 [ -z "$oldest" ] || [ "$node_count" = 0 ] || fail "--oldest has no nodes: their kubelets would be newer than the API server"
 dir=${KIP_STATE_DIR:-/var/lib/kip-local-cluster}/$name
 

@@ -29,13 +29,17 @@ install_packages() {
     command -v "$program" >/dev/null || { [ "$program" = docker-registry ] && [ $registry_was = yes ]; } || missing+=("$package")
   done
   cni_folder >/dev/null || missing+=(containernetworking-plugins)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  command -v apt-get >/dev/null || fail "missing on this machine: ${missing[*]} (names of Debian packages); please install them"
-  step "installing the Debian packages ${missing[*]}"
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null ||
-    fail "apt-get could not install ${missing[*]}"
+  install_missing "${missing[@]}"
   # The package starts a service of its own on every address, port 5000.
   if [ $registry_was = no ] && [ -d /run/systemd/system ]; then systemctl disable --quiet --now docker-registry || true; fi
+}
+
+install_missing() { # PACKAGE…
+  [ $# -gt 0 ] || return 0
+  command -v apt-get >/dev/null || fail "missing on this machine: $* (names of Debian packages); please install them"
+  step "installing the Debian packages $*"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >/dev/null ||
+    fail "apt-get could not install $*"
 }
 
 cni_folder() {

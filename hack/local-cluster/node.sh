@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with hack/local-cluster.sh
-# A node: a network namespace with containerd, kubelet and kube-proxy. Sourced by hack/local-cluster.sh.
+# A node: a network namespace with a runtime (containerd, or CRI-O: crio.sh), kubelet and kube-proxy. Sourced by
+# hack/local-cluster.sh.
 
-node_programs=(kubelet kube-proxy containerd)
+runtimes=(containerd crio)
 pause_image=localhost/kip-pause:1
 
 nodes() { [ ! -d "$dir/n" ] || ls "$dir/n"; }
@@ -20,12 +21,24 @@ slot_of() { cat "$dir/n/$1/slot"; }
 address_of_slot() { echo "10.91.$cluster_number.$((10 + $1))"; }
 pods_of_slot() { echo "10.$((100 + cluster_number)).$1.0/24"; }
 
-new_node() { # NODE: takes the lowest free slot
+new_node() { # NODE RUNTIME: takes the lowest free slot
   local slot=1
   while grep -qsx "$slot" "$dir"/n/*/slot; do slot=$((slot + 1)); done
   [ $slot -le 200 ] || fail "a cluster has at most 200 nodes"
   mkdir -p "$dir/n/$1"
   echo $slot >"$dir/n/$1/slot"
+  echo "$2" >"$dir/n/$1/runtime"
+}
+
+# runtime_of NODE; a half-made one may have none yet.
+runtime_of() { cat "$dir/n/$1/runtime" 2>/dev/null || echo containerd; }
+
+programs_of() { # NODE
+  echo kubelet kube-proxy
+  case $(runtime_of "$1") in
+    containerd) echo containerd ;;
+    crio) echo crio mounts ;;
+  esac
 }
 
 make_node_network() { # NODE
@@ -52,7 +65,7 @@ make_node_network() { # NODE
 }
 
 write_node_files() { # NODE
-  local node=$1 n=$dir/n/$1 slot host
+  local node=$1 n=$dir/n/$1 slot
   slot=$(slot_of "$1")
   mkdir -p "$n"/{cni,kubelet,pod-logs,volume-plugins}
   cat >"$n/cni/10-kip.conflist" <<EOF
@@ -61,6 +74,38 @@ write_node_files() { # NODE
    "ipam": {"type": "host-local", "dataDir": "$n/cni-data", "ranges": [[{"subnet": "$(pods_of_slot "$slot")"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 EOF
+  cat >"$n/kubelet.yaml" <<EOF
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication:
+  anonymous: {enabled: false}
+  webhook: {enabled: true}
+  x509: {clientCAFile: $dir/pki/ca.crt}
+authorization: {mode: Webhook}
+tlsCertFile: $dir/pki/node-$node.crt
+tlsPrivateKeyFile: $dir/pki/node-$node.key
+containerRuntimeEndpoint: unix://$n/$(runtime_of "$node").sock
+cgroupDriver: cgroupfs
+cgroupRoot: /kip-$name/$node
+failCgroupV1: false
+failSwapOn: false
+podLogsDir: $n/pod-logs
+volumePluginDir: $n/volume-plugins
+# There is no cluster DNS; the address only spares every pod a warning.
+clusterDNS: [$cluster_dns]
+clusterDomain: cluster.local
+resolvConf: ""
+nodeStatusUpdateFrequency: 2s
+nodeStatusReportFrequency: 10s
+registryPullQPS: 0
+# A developer's disk is often nearly full, and shares of it, as by default, would taint the node; see check_disk.
+evictionHard: {memory.available: 50Mi, nodefs.available: 100Mi, nodefs.inodesFree: 1%, imagefs.available: 100Mi, imagefs.inodesFree: 1%}
+EOF
+}
+
+write_containerd_files() { # NODE
+  local n=$dir/n/$1 slot host
+  slot=$(slot_of "$1")
   # The local registry stands in for Docker Hub, so that short image names work here as they will elsewhere.
   for host in "$registry" docker.io; do
     mkdir -p "$n/registries/$host"
@@ -103,33 +148,6 @@ runtime_type = "io.containerd.runc.v2"
 BinaryName = "$(command -v runc)"
 Root = "$n/runc"
 EOF
-  cat >"$n/kubelet.yaml" <<EOF
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-authentication:
-  anonymous: {enabled: false}
-  webhook: {enabled: true}
-  x509: {clientCAFile: $dir/pki/ca.crt}
-authorization: {mode: Webhook}
-tlsCertFile: $dir/pki/node-$node.crt
-tlsPrivateKeyFile: $dir/pki/node-$node.key
-containerRuntimeEndpoint: unix://$n/containerd.sock
-cgroupDriver: cgroupfs
-cgroupRoot: /kip-$name/$node
-failCgroupV1: false
-failSwapOn: false
-podLogsDir: $n/pod-logs
-volumePluginDir: $n/volume-plugins
-# There is no cluster DNS; the address only spares every pod a warning.
-clusterDNS: [$cluster_dns]
-clusterDomain: cluster.local
-resolvConf: ""
-nodeStatusUpdateFrequency: 2s
-nodeStatusReportFrequency: 10s
-registryPullQPS: 0
-# A developer's disk is often nearly full, and shares of it, as by default, would taint the node; see check_disk.
-evictionHard: {memory.available: 50Mi, nodefs.available: 100Mi, nodefs.inodesFree: 1%, imagefs.available: 100Mi, imagefs.inodesFree: 1%}
-EOF
 }
 
 # make_pause_archive: an OCI archive of one layer with one static program, so that sandboxes need no registry.
@@ -159,14 +177,20 @@ make_pause_archive() {
 node_ctr() { # NODE ARGUMENT…
   local node=$1
   shift
+  [ "$(runtime_of "$node")" = containerd ] || fail "'$node' has no containerd but $(runtime_of "$node")"
   "$tools/ctr" --address "$dir/n/$node/containerd.sock" --namespace k8s.io "$@"
 }
 
 start_on_node() { # PROGRAM NODE
   local n=$dir/n/$2
+  [[ " $(programs_of "$2" | xargs) " == *" $1 "* ]] || fail "no program '$1' on $2; there are: $(programs_of "$2" | xargs)"
   case $1 in
+    mounts) start_mounts "$2"; return ;;
+    crio) start_crio "$2"; return ;;
     containerd) set -- "$@" "$tools/containerd" --config="$n/containerd.toml" ;;
     kubelet)
+      # shellcheck disable=SC2046 # words
+      [ "$(runtime_of "$2")" = containerd ] || set -- "$@" $(in_mounts_of "$2")
       set -- "$@" "$tools/kubelet" --config="$n/kubelet.yaml" --kubeconfig="$dir/pki/node-$2.kubeconfig" --root-dir="$n/kubelet" \
         --cert-dir="$n/kubelet/pki" --hostname-override="$2" --node-ip="$(address_of_slot "$(slot_of "$2")")"
       ;;
@@ -174,7 +198,6 @@ start_on_node() { # PROGRAM NODE
       set -- "$@" "$tools/kube-proxy" --kubeconfig="$dir/pki/kube-proxy.kubeconfig" --proxy-mode=iptables --cluster-cidr="$pod_range" \
         --hostname-override="$2" --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0 --conntrack-tcp-timeout-close-wait=0
       ;;
-    *) fail "no program '$1' on a node; there are: ${node_programs[*]}" ;;
   esac
   launch "$1:$2" "$(netns_of "$2")" "${@:3}"
 }
@@ -182,6 +205,8 @@ start_on_node() { # PROGRAM NODE
 node_serves() { # PROGRAM NODE
   case $1 in
     containerd) node_ctr "$2" version ;;
+    crio) crio_serves "$2" ;;
+    mounts) mounts_serve "$2" ;;
     kubelet) nsenter --net="/run/netns/$(netns_of "$2")" curl --silent --fail --noproxy '*' --max-time 5 http://127.0.0.1:10248/healthz ;;
     kube-proxy) curl --silent --fail --noproxy '*' --max-time 5 "http://$(address_of_slot "$(slot_of "$2")"):10256/livez" ;;
   esac
@@ -198,10 +223,15 @@ prepare_node() {
   write_node_files "$node"
   make_cgroup "kip-$name/$node"
   identity_of "node-$node" "/O=system:nodes/CN=system:node:$node" "DNS:$node,IP:$(address_of_slot "$(slot_of "$node")")"
-  start_on_node containerd "$node"
-  await_on_node containerd "$node"
-  node_ctr "$node" images import "$dir/pause.tar" >>"$(log_of "containerd:$node")" 2>&1 ||
-    fail_with_log "containerd:$node" "the sandbox image could not be loaded on $node"
+  "prepare_$(runtime_of "$node")" "$node"
+}
+
+prepare_containerd() { # NODE
+  write_containerd_files "$1"
+  start_on_node containerd "$1"
+  await_on_node containerd "$1"
+  node_ctr "$1" images import "$dir/pause.tar" >>"$(log_of "containerd:$1")" 2>&1 ||
+    fail_with_log "containerd:$1" "the sandbox image could not be loaded on $1"
 }
 
 join_node() {
@@ -221,7 +251,7 @@ clear_node() {
   local node=$1 n=$dir/n/$1 program slot
   local -a components=()
   slot=$(slot_of "$node" 2>/dev/null || true)
-  for program in "${node_programs[@]}"; do components+=("$program:$node"); done
+  for program in $(programs_of "$node"); do components+=("$program:$node"); done
   end_components "${components[@]}"
   end_leftovers "$n"
   empty_cgroup "kip-$name/$node"

@@ -97,13 +97,13 @@ end_components() {
 }
 
 # leftovers FOLDER: process ids of a cluster's programs whose arguments name a path below it: containerd's
-# shims, and whatever was started just before a script was killed that had yet to write it down.
+# shims, CRI-O's monitors, and whatever was started just before a script was killed that had yet to write it down.
 leftovers() {
   local cmdline pid
   while read -r cmdline; do
     pid=${cmdline#/proc/} pid=${pid%/cmdline}
     case $(readlink "/proc/$pid/exe") in
-      */containerd-shim-runc-v2 | */docker-registry | */registry | "${tools:?}"/* | "${kubernetes:?}"/*) echo "$pid" ;;
+      */containerd-shim-runc-v2 | */conmon | */crio | */docker-registry | */registry | "${tools:?}"/* | "${kubernetes:?}"/*) echo "$pid" ;;
     esac
   done < <(grep -lsaF -- "$1/" /proc/[0-9]*/cmdline || true)
 }
