@@ -5,7 +5,8 @@
 #   hack/run-e2e.sh                 makes the cluster if it is not there, runs every test, leaves the cluster
 #   hack/run-e2e.sh --rm            removes the cluster afterwards, also when a test fails
 #   hack/run-e2e.sh [--rm] NAME …   only the tests whose names contain one of these
-#   hack/run-e2e.sh --of WHAT …     only the tests of this: puller, cloner or plugin; several with commas
+#   hack/run-e2e.sh --of WHAT …     only the tests of this: puller, cloner or plugin; several with commas. Or crio, alone: what
+#                                   puller and plugin do on a node of CRI-O, which is built first (some 4 minutes, once)
 #   hack/run-e2e.sh --down          only removes the cluster
 #
 # KIP_E2E_THREADS: how many run side by side (default: 4). All of a program's tests begin at once and wait for their turn; those
@@ -24,7 +25,7 @@ while [ $# -gt 0 ]; do
     --rm) remove=yes ;;
     --down) down=yes ;;
     --of) parts=${2:-}; shift ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "run-e2e: there is no option $1 (see --help)" >&2; exit 64 ;;
     *) names+=("$1") ;;
   esac
@@ -35,13 +36,15 @@ say() { printf 'run-e2e: %s\n' "$*" >&2; }
 
 # The plugin's come last: test.sh builds it beside the others.
 known=,puller,cloner,plugin,
+[ "$parts" != crio ] || known=,crio,
 for part in ${parts//,/ }; do
-  [[ $known == *",$part,"* ]] || { say "--of '$part': puller, cloner and plugin are known, for example --of puller,cloner"; exit 64; }
+  [[ $known == *",$part,"* ]] || { say "--of '$part': puller, cloner and plugin are known, and crio alone, for example --of puller,cloner"; exit 64; }
 done
 tests=()
 [[ ,$parts, != *,puller,* ]] || tests+=(--test puller)
 [[ ,$parts, != *,cloner,* ]] || tests+=(--test cloner)
 [[ ,$parts, != *,plugin,* ]] || tests+=(--test pull)
+[ "$parts" != crio ] || tests+=(--test puller --test pull)
 [ ${#tests[@]} -gt 0 ] || { say "--of: nothing is named"; exit 64; }
 
 has_kind() { command -v kind >/dev/null && docker info >/dev/null 2>&1; }
@@ -85,6 +88,19 @@ up_local() {
   export KIP_CLUSTER=$cluster PATH=$KIP_TOOLS:$PATH
 }
 
+# The tests count the nodes: it is there only while its own run.
+crio_node=crio-1
+add_crio_node() {
+  hack/local-cluster.sh add-node $crio_node --runtime crio --name "$cluster"
+  trap end_of_crio EXIT
+  [ ${#names[@]} -gt 0 ] || names=(crio::)
+  names+=(--ignored)
+}
+end_of_crio() {
+  hack/local-cluster.sh remove-node $crio_node --name "$cluster"
+  [ -z "$remove" ] || down_local
+}
+
 down_local() { hack/local-cluster.sh down --name "$cluster"; }
 
 if has_kind; then kind_of=kind; else kind_of=local; fi
@@ -93,6 +109,7 @@ if [ -n "$down" ]; then
   exit
 fi
 say "cluster $cluster: $kind_of"
+[ "$parts" != crio ] || [ $kind_of = local ] || { say "kind: these tests need the local cluster"; exit 1; }
 if [ -n "$remove" ]; then trap '"down_$kind_of"' EXIT; fi
 
 [ -n "${KIP_E2E_SKIP_BUILD:-}" ] || { hack/build.sh && hack/build.sh --of plugin; }
@@ -106,6 +123,8 @@ if [ "$kind_of" = local ]; then
     [ -z "$stale" ] || hack/local-cluster.sh ctr --name "$cluster" "$node" images rm $stale >/dev/null
   done
 fi
+
+[ "$parts" != crio ] || add_crio_node
 
 skip=()
 if [ "$kind_of" = kind ]; then

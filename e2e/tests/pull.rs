@@ -4,6 +4,8 @@
 
 #[path = "pull/cache.rs"]
 mod cache;
+#[path = "pull/crio.rs"]
+mod crio;
 #[path = "pull/cuts.rs"]
 mod cuts;
 #[path = "pull/flat.rs"]

@@ -9,6 +9,8 @@ mod adoption;
 mod config;
 #[path = "puller/costs.rs"]
 mod costs;
+#[path = "puller/crio.rs"]
+mod crio;
 #[path = "puller/digests.rs"]
 mod digests;
 #[path = "puller/faults.rs"]
