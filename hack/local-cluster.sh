@@ -215,6 +215,7 @@ down() {
 
 stop_component() {
   check_component "$1"
+  [[ $1 != mounts:* ]] || fail "$1 holds what crio and kubelet of a node see; it ends with the node"
   : >"$dir/stopped/$1"
   end_components "$1"
   # The port of a server is free when nobody accepts on it.
@@ -280,6 +281,7 @@ while [ $# -gt 0 ]; do
     --nodes) node_count=${2:-}; shift ;;
     --nodes=*) node_count=${1#*=} ;;
     --runtime) runtime=${2:-}; shift ;;
+    --runtime=*) runtime=${1#*=} ;;
     --oldest) oldest=yes node_count=0 ;;
     *)
       arguments+=("$1")

@@ -6,7 +6,8 @@
 #   hack/run-e2e.sh --rm            removes the cluster afterwards, also when a test fails
 #   hack/run-e2e.sh [--rm] NAME …   only the tests whose names contain one of these
 #   hack/run-e2e.sh --of WHAT …     only the tests of this: puller, cloner or plugin; several with commas. Or crio, alone: what
-#                                   puller and plugin do on a node of CRI-O, which is built first (some 4 minutes, once)
+#                                   puller and plugin do on a node of CRI-O, which is built first (some 4 minutes, once);
+#                                   these tests run only so
 #   hack/run-e2e.sh --down          only removes the cluster
 #
 # KIP_E2E_THREADS: how many run side by side (default: 4). All of a program's tests begin at once and wait for their turn; those
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
     --rm) remove=yes ;;
     --down) down=yes ;;
     --of) parts=${2:-}; shift ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "run-e2e: there is no option $1 (see --help)" >&2; exit 64 ;;
     *) names+=("$1") ;;
   esac
@@ -82,23 +83,37 @@ down_kind() {
 
 up_local() {
   hack/local-cluster.sh up --name "$cluster" --nodes 2
-  set -a
-  eval "$(hack/local-cluster.sh env --name "$cluster")"
-  set +a
+  read_env
+  # A run that was killed leaves it.
+  if has_crio_node; then
+    remove_crio_node
+    read_env
+  fi
   export KIP_CLUSTER=$cluster PATH=$KIP_TOOLS:$PATH
 }
 
-# The tests count the nodes: it is there only while its own run.
+read_env() {
+  set -a
+  eval "$(hack/local-cluster.sh env --name "$cluster")"
+  set +a
+}
+
+# The tests count the nodes, so the one of CRI-O is there only while its own tests run.
 crio_node=crio-1
+has_crio_node() { [ -d "$KIP_CLUSTER_DIR/n/$crio_node" ]; }
+remove_crio_node() { hack/local-cluster.sh remove-node $crio_node --name "$cluster"; }
 add_crio_node() {
-  hack/local-cluster.sh add-node $crio_node --runtime crio --name "$cluster"
   trap end_of_crio EXIT
+  hack/local-cluster.sh add-node $crio_node --runtime crio --name "$cluster"
   [ ${#names[@]} -gt 0 ] || names=(crio::)
   names+=(--ignored)
 }
 end_of_crio() {
-  hack/local-cluster.sh remove-node $crio_node --name "$cluster"
-  [ -z "$remove" ] || down_local
+  if [ -n "$remove" ]; then
+    down_local
+  elif has_crio_node; then
+    remove_crio_node
+  fi
 }
 
 down_local() { hack/local-cluster.sh down --name "$cluster"; }

@@ -5,11 +5,13 @@
 # node's kubelet see the mounts of a namespace, which `mounts` holds.
 
 install_crio() {
+  local crio
   local -a missing=()
   command -v conmon >/dev/null || missing+=(conmon)
   pkg-config --exists libseccomp 2>/dev/null || missing+=(pkg-config libseccomp-dev)
   install_missing "${missing[@]}"
-  "$here/tools/crio/build.sh" >"$dir/crio"
+  crio=$("$here/tools/crio/build.sh")
+  echo "$crio" >"$dir/crio"
 }
 
 write_crio_files() { # NODE
@@ -41,6 +43,7 @@ cgroup_manager = "cgroupfs"
 conmon_cgroup = "pod"
 default_runtime = "runc"
 container_exits_dir = "$n/run/exits"
+# Too long for a socket's path: nobody attaches here.
 container_attach_socket_dir = "$n/run/attach"
 namespaces_dir = "$n/run/namespaces"
 pinns_path = "$(<"$dir/crio")/pinns"
@@ -65,11 +68,13 @@ EOF
 }
 
 # hold_mounts FOLDER PROGRAM: makes the namespace that it is in spread its mounts, but not to the rest of the machine, and holds it
-# by a program that only sleeps. With cgroups of version 1 the kernel names controllers that nobody has mounted, and CRI-O
-# then sets limits that runc cannot set.
+# by a program that only sleeps. What CRI-O remembers of registries, it keeps in one place for all of a machine. With cgroups of
+# version 1 the kernel names controllers that nobody has mounted, and CRI-O then sets limits that runc cannot set.
 # shellcheck disable=SC2016 # for the shell in the namespace
 hold_mounts='
   mount --make-rshared / &&
+  mkdir -p "$1/cache" /var/lib/containers/cache &&
+  mount --bind "$1/cache" /var/lib/containers/cache &&
   if grep -q "^hugetlb" /proc/cgroups && [ ! -e /sys/fs/cgroup/cgroup.controllers ] && [ ! -e /sys/fs/cgroup/hugetlb ]; then
     grep -v "^hugetlb" /proc/cgroups >"$1/cgroups" && mount --bind "$1/cgroups" /proc/cgroups
   fi &&
@@ -79,11 +84,11 @@ start_mounts() { # NODE
   launch "mounts:$1" "" unshare --mount --propagation slave sh -c "$hold_mounts" sh "$dir/n/$1" "$tools/pause"
 }
 
-# in_mounts_of NODE: words before a command that shall see them.
+# in_mounts_of NODE: words before a command that shall see the node's mounts.
 in_mounts_of() { echo "nsenter --mount=/proc/$(pid_of "mounts:$1")/ns/mnt --"; }
 
 # Its program sleeps once all is mounted.
-mounts_serve() { [ "$(readlink "/proc/$(pid_of "mounts:$1")/exe")" = "$tools/pause" ]; } # NODE
+mounts_serve() { [ "/proc/$(pid_of "mounts:$1")/exe" -ef "$tools/pause" ]; } # NODE
 
 start_crio() { # NODE
   local n=$dir/n/$1
@@ -96,10 +101,11 @@ crio_serves() { curl --silent --fail --max-time 5 --unix-socket "$dir/n/$1/crio.
 
 prepare_crio() { # NODE
   write_crio_files "$1"
-  skopeo copy --quiet --dest-tls-verify=false "oci-archive:$dir/pause.tar" "docker://$registry/kip-pause:1" >/dev/null ||
-    fail "the sandbox image could not be pushed for $1"
   start_mounts "$1"
   await_on_node mounts "$1"
+  # shellcheck disable=SC2046 # words
+  $(in_mounts_of "$1") skopeo copy --quiet --dest-tls-verify=false "oci-archive:$dir/pause.tar" "docker://$registry/kip-pause:1" >/dev/null ||
+    fail "the sandbox image could not be pushed for $1"
   start_crio "$1"
   await_on_node crio "$1"
 }

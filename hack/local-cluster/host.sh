@@ -112,7 +112,8 @@ release_claim() {
 # fixed places.
 kernel_settings=(vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes)
 fixed_folders=(/var/log/containers /var/lib/kubelet/device-plugins /var/lib/kubelet/plugins /var/lib/kubelet
-  /var/lib/cni/results /var/lib/cni/cache /var/lib/cni /run/containerd/s /run/containerd)
+  /var/lib/cni/results /var/lib/cni/cache /var/lib/cni /run/containerd/s /run/containerd
+  /run/crio/seccomp /run/crio /var/lib/containers/cache /var/lib/containers)
 
 save_host_settings() {
   local setting folder

@@ -33,12 +33,13 @@ new_node() { # NODE RUNTIME: takes the lowest free slot
 # runtime_of NODE; a half-made one may have none yet.
 runtime_of() { cat "$dir/n/$1/runtime" 2>/dev/null || echo containerd; }
 
-programs_of() { # NODE
-  echo kubelet kube-proxy
+# programs_of NODE: in the order in which they start.
+programs_of() {
   case $(runtime_of "$1") in
     containerd) echo containerd ;;
-    crio) echo crio mounts ;;
+    crio) echo mounts crio ;;
   esac
+  echo kubelet kube-proxy
 }
 
 make_node_network() { # NODE
