@@ -70,7 +70,7 @@ EOF
 # hold_mounts FOLDER PROGRAM: makes the namespace that it is in spread its mounts, but not to the rest of the machine, and holds it
 # by a program that only sleeps. What CRI-O remembers of registries, it keeps in one place for all of a machine. With cgroups of
 # version 1 the kernel names controllers that nobody has mounted, and CRI-O then sets limits that runc cannot set.
-# shellcheck disable=SC2016 # for the shell in the namespace
+# shellcheck disable=SC2016,SC2034 # for the shell in the namespace; used by node.sh
 hold_mounts='
   mount --make-rshared / &&
   mkdir -p "$1/cache" /var/lib/containers/cache &&
@@ -80,32 +80,21 @@ hold_mounts='
   fi &&
   exec "$2" "$1/"'
 
-start_mounts() { # NODE
-  launch "mounts:$1" "" unshare --mount --propagation slave sh -c "$hold_mounts" sh "$dir/n/$1" "$tools/pause"
-}
-
 # in_mounts_of NODE: words before a command that shall see the node's mounts.
 in_mounts_of() { echo "nsenter --mount=/proc/$(pid_of "mounts:$1")/ns/mnt --"; }
 
 # Its program sleeps once all is mounted.
 mounts_serve() { [ "/proc/$(pid_of "mounts:$1")/exe" -ef "$tools/pause" ]; } # NODE
 
-start_crio() { # NODE
-  local n=$dir/n/$1
-  # shellcheck disable=SC2046 # words
-  launch "crio:$1" "$(netns_of "$1")" $(in_mounts_of "$1") env HOME="$n/home" \
-    "$(<"$dir/crio")/crio" --config "$n/crio.conf" --config-dir "$n/none"
-}
-
 crio_serves() { curl --silent --fail --max-time 5 --unix-socket "$dir/n/$1/crio.sock" http://localhost/info; } # NODE
 
 prepare_crio() { # NODE
   write_crio_files "$1"
-  start_mounts "$1"
+  start_on_node mounts "$1"
   await_on_node mounts "$1"
   # shellcheck disable=SC2046 # words
   $(in_mounts_of "$1") skopeo copy --quiet --dest-tls-verify=false "oci-archive:$dir/pause.tar" "docker://$registry/kip-pause:1" >/dev/null ||
     fail "the sandbox image could not be pushed for $1"
-  start_crio "$1"
+  start_on_node crio "$1"
   await_on_node crio "$1"
 }
